@@ -1,0 +1,234 @@
+"""Rebuilt vertebrae beside their reference: overlap and surface distance, level by level."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from vtkmodules.util.numpy_support import vtk_to_numpy
+from vtkmodules.vtkCommonDataModel import vtkPolyData
+from vtkmodules.vtkImagingStencil import vtkImageStencilToImage, vtkPolyDataToImageStencil
+
+from .case import Case, Reference
+from .distance import SurfaceError, dice, surface_error, with_distances
+from .errors import ReferenceSurfaceError
+from .geometry import Affine, transform_points
+from .spine import Spine
+from .surface import MESH_SUFFIXES, isosurface, mask_surface, read_surface
+from .vertebra import LEVELS, VERSE_LABEL, VertebraROI
+from .volume_io import Volume, read_volume, resample_mask_to
+
+#: What counts as bone in a CT when nobody says otherwise, HU.
+BONE_THRESHOLD_HU = 200.0
+
+#: A reference CT is cut to the ROI's box and this margin, mm.
+ROI_MARGIN_MM = 3.0
+
+#: Grid on which two meshes are compared by volume, mm.
+MESH_GRID_MM = 0.75
+
+
+@dataclass(frozen=True, eq=False)
+class Shape:
+    """A vertebra as a closed surface in RAS mm and, where it came from voxels, as a mask."""
+
+    surface: vtkPolyData
+    mask: Volume | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """One level: Dice of the volumes, distances of the surfaces, and the rebuilt surface that carries them."""
+
+    level: str
+    dice: float
+    error: SurfaceError
+    surface: vtkPolyData
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able row."""
+        return {"level": self.level, "dice": self.dice, **self.error.to_dict()}
+
+
+def compare(shapes: Mapping[str, Shape], references: Mapping[str, Shape]) -> list[Comparison]:
+    """Compare what both have, in the order of ``shapes``. One shape and one reference always belong together.
+
+    Raises ReferenceSurfaceError when they have no level in common, or when a pair cannot be compared.
+    """
+    if len(shapes) == len(references) == 1:
+        references = dict(zip(shapes, references.values(), strict=True))
+    common = [level for level in shapes if level in references]
+    if not common:
+        raise ReferenceSurfaceError(
+            "reference",
+            f"it has {_listed(references)}, the reconstruction {_listed(shapes)}: no level is in both",
+            "Name the level of a single vertebra, or give the reference of the same spine",
+        )
+    return [_compared(level, shapes[level], references[level]) for level in common]
+
+
+def shapes_of_spine(spine: Spine) -> dict[str, Shape]:
+    """The vertebrae of a stitched spine."""
+    return {
+        level: Shape(surface, _masked(spine.labels, VERSE_LABEL[level])) for level, surface in spine.surfaces.items()
+    }
+
+
+def reference_shapes(case: Case) -> dict[str, Shape]:
+    """The reference of a case, by level: only levels that the case has an ROI for; empty without a reference.
+
+    Raises ReferenceSurfaceError for a file that cannot be read.
+    """
+    reference = case.reference
+    if reference is None:
+        return {}
+    wanted = {roi.level for roi in case.rois}
+    if reference.segmentation is not None:
+        return {k: v for k, v in read_shapes(reference.segmentation).items() if k in wanted}
+    if reference.volume is not None:
+        return _from_ct(read_volume(reference.volume), reference, case.rois)
+    return {level: Shape(read_surface(path)) for level, path in reference.meshes.items() if level in wanted}
+
+
+def read_shapes(
+    path: Path, *, level: str | None = None, threshold_hu: float | None = None, space: str = "RAS"
+) -> dict[str, Shape]:
+    """Vertebrae in a file or a folder of results, by level.
+
+    A mesh is one vertebra; a label map holds one for each VerSe label; a CT needs threshold_hu and gives all that is
+    above it; a folder is one that `ear reconstruct` wrote. level: the name of a single vertebra, or the one to keep.
+    space: of meshes without 3D Slicer's mark.
+
+    Raises ReferenceSurfaceError.
+    """
+    path = Path(path)
+    if path.is_dir():
+        shapes = _from_results(path)
+    elif path.suffix.lower() in MESH_SUFFIXES:
+        return {level or path.stem: Shape(read_surface(path, space=space))}
+    else:
+        volume = read_volume(path)
+        if threshold_hu is not None:
+            surface = isosurface(volume.array, volume.ras_from_ijk, threshold_hu)
+            return {level or path.stem: Shape(surface, Volume(volume.array > threshold_hu, volume.ras_from_ijk))}
+        shapes = _from_labels(volume, path, level)
+    if level is None:
+        return shapes
+    if level not in shapes:
+        raise ReferenceSurfaceError(path, f"it holds {_listed(shapes)}, not {level}", "Name a level that it holds")
+    return {level: shapes[level]}
+
+
+def surface_mask(surface: vtkPolyData, ras_from_ijk: Affine, shape: tuple[int, int, int]) -> NDArray[np.bool_]:
+    """Voxels (k, j, i) of a grid whose centre lies inside a closed surface in RAS mm. Any affine without shear."""
+    ijk = np.linalg.inv(ras_from_ijk)
+    moved = vtkPolyData()
+    moved.DeepCopy(surface)
+    points = vtk_to_numpy(moved.GetPoints().GetData())
+    points[:] = transform_points(ijk, points)
+    moved.GetPoints().Modified()
+    stencil = vtkPolyDataToImageStencil()
+    stencil.SetInputData(moved)
+    stencil.SetOutputWholeExtent(0, shape[2] - 1, 0, shape[1] - 1, 0, shape[0] - 1)
+    image = vtkImageStencilToImage()
+    image.SetInputConnection(stencil.GetOutputPort())
+    image.SetOutputScalarTypeToUnsignedChar()
+    image.SetInsideValue(1)
+    image.SetOutsideValue(0)
+    image.Update()
+    inside: NDArray[np.bool_] = vtk_to_numpy(image.GetOutput().GetPointData().GetScalars()).reshape(shape) > 0
+    return inside
+
+
+def _compared(level: str, shape: Shape, reference: Shape) -> Comparison:
+    error = surface_error(shape.surface, reference.surface)
+    grid = shape.mask or reference.mask or _grid_around(shape.surface, reference.surface)
+    overlap = dice(_on(grid, shape), _on(grid, reference))
+    return Comparison(level, overlap, error, with_distances(shape.surface, error.signed_mm))
+
+
+def _on(grid: Volume, shape: Shape) -> NDArray[np.bool_]:
+    if shape.mask is None:
+        k, j, i = grid.array.shape
+        return surface_mask(shape.surface, grid.ras_from_ijk, (k, j, i))
+    if shape.mask is grid:
+        inside: NDArray[np.bool_] = grid.array != 0
+        return inside
+    return resample_mask_to(shape.mask, grid)
+
+
+def _grid_around(*surfaces: vtkPolyData) -> Volume:
+    bounds = np.array([s.GetBounds() for s in surfaces])
+    low, high = bounds[:, 0::2].min(0) - MESH_GRID_MM, bounds[:, 1::2].max(0) + MESH_GRID_MM
+    size = np.ceil((high - low) / MESH_GRID_MM).astype(int) + 1
+    affine = np.diag([MESH_GRID_MM, MESH_GRID_MM, MESH_GRID_MM, 1.0])
+    affine[:3, 3] = low
+    return Volume(np.zeros(size[::-1], bool), affine)
+
+
+def _masked(labels: Volume, label: int) -> Volume:
+    """One label of a map, cut to its box and a margin of four voxels, so that work on it costs what it must."""
+    inside = labels.array == label
+    if not inside.any():
+        return Volume(inside, labels.ras_from_ijk)
+    low, high = [], []
+    for axis, length in enumerate(inside.shape):
+        used = np.flatnonzero(inside.any(tuple(a for a in range(3) if a != axis)))
+        low.append(max(int(used[0]) - 4, 0))
+        high.append(min(int(used[-1]) + 5, length))
+    affine = labels.ras_from_ijk.copy()
+    affine[:3, 3] = transform_points(affine, low[::-1])
+    return Volume(inside[low[0] : high[0], low[1] : high[1], low[2] : high[2]], affine)
+
+
+def _from_labels(volume: Volume, path: Path, level: str | None) -> dict[str, Shape]:
+    values = np.unique(volume.array).tolist()
+    names = {value: name for name, value in VERSE_LABEL.items()}
+    if level is not None and len(values) == 2 and values[0] == 0:  # a mask of one vertebra, whatever its number
+        names = {values[1]: level}
+    if values == [0] or not set(values) - {0} <= set(names) or 0 not in values:
+        raise ReferenceSurfaceError(
+            path,
+            "it is no label map with VerSe labels (1-7 C, 8-19 T, 20-25 L)",
+            "For a CT give a threshold in HU; for the mask of one vertebra name its level",
+        )
+    shapes = {}
+    for value in values[1:]:
+        mask = _masked(volume, int(value))
+        shapes[names[value]] = Shape(mask_surface(mask.array, mask.ras_from_ijk), mask)
+    return shapes
+
+
+def _from_results(folder: Path) -> dict[str, Shape]:
+    labels, surfaces = folder / "spine-labels.seg.nrrd", sorted((folder / "surfaces").glob("*.ply"))
+    if not labels.is_file() or not surfaces:
+        raise ReferenceSurfaceError(folder, "it is no folder of results", "Give one that `ear reconstruct` wrote")
+    volume = read_volume(labels)
+    order = sorted((p for p in surfaces if p.stem in VERSE_LABEL), key=lambda p: LEVELS.index(p.stem))
+    return {p.stem: Shape(read_surface(p), _masked(volume, VERSE_LABEL[p.stem])) for p in order}
+
+
+def _from_ct(ct: Volume, reference: Reference, rois: tuple[VertebraROI, ...]) -> dict[str, Shape]:
+    threshold = BONE_THRESHOLD_HU if reference.threshold_hu is None else reference.threshold_hu
+    shapes = {}
+    for roi in rois:
+        half = np.asarray(roi.size_mm) / 2 + ROI_MARGIN_MM
+        box = np.array([roi.centre_ras_mm - half, roi.centre_ras_mm + half])
+        corners = [[box[a, 0], box[b, 1], box[c, 2]] for a in (0, 1) for b in (0, 1) for c in (0, 1)]
+        ijk = transform_points(np.linalg.inv(ct.ras_from_ijk), corners)
+        low = np.maximum(np.floor(ijk.min(0)).astype(int), 0)
+        high = np.minimum(np.ceil(ijk.max(0)).astype(int) + 1, ct.array.shape[::-1])
+        part = ct.array[low[2] : high[2], low[1] : high[1], low[0] : high[0]]
+        if part.size and (part > threshold).any():
+            affine = ct.ras_from_ijk.copy()
+            affine[:3, 3] = transform_points(affine, low)
+            shapes[roi.level] = Shape(isosurface(part, affine, threshold), Volume(part > threshold, affine))
+    return shapes
+
+
+def _listed(shapes: Mapping[str, Shape]) -> str:
+    return ", ".join(shapes) or "nothing"

@@ -1,0 +1,24 @@
+"""Geometry: one convention, used everywhere (frames, views, cropping, lifting)."""
+
+from .biplanar import PRESETS, BiplanarGeometry
+from .cropping import crop_image, crop_view
+from .frames import LPS_FROM_RAS, Affine, cube_affine, transform_points, voxel_sizes_mm
+from .lifting import LIFTS, backproject, lift, replicate
+from .views import View
+
+__all__ = [
+    "LIFTS",
+    "LPS_FROM_RAS",
+    "PRESETS",
+    "Affine",
+    "BiplanarGeometry",
+    "View",
+    "backproject",
+    "crop_image",
+    "crop_view",
+    "cube_affine",
+    "lift",
+    "replicate",
+    "transform_points",
+    "voxel_sizes_mm",
+]

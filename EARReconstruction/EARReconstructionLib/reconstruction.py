@@ -1,0 +1,195 @@
+"""Two radiographs and a vertebra's ROI in, the vertebra's CT volume out.
+
+crop -> normalise -> lift -> network -> HU volume with its affine, mask and edge map.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from .bundle import Bundle, ModelCard
+from .errors import Cancelled, CaseError, DeviceError
+from .geometry import Affine, BiplanarGeometry, crop_image, crop_view, cube_affine, lift
+from .networks.network import NetworkOutput, ReconstructionNetwork
+
+if TYPE_CHECKING:
+    from .radiograph import Radiograph
+    from .vertebra import VertebraROI
+
+#: Crops less covered than this by a radiograph are refused; below 1 they carry a note.
+MINIMUM_COVERAGE = 0.5
+
+#: (done, total, what comes next), after every step of the work.
+Progress = Callable[[int, int, str], None]
+
+#: True when the user wants to stop.
+Cancel = Callable[[], bool]
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """One rebuilt vertebra on a cube around its ROI's centre.
+
+    volume_hu: (k, j, i) float32, HU. mask: above the model's threshold, largest piece. edges: edge attention map in
+    [0, 1], or None. ras_from_ijk: (4, 4), voxel centres to RAS mm. notes: what the user should know.
+    """
+
+    roi: VertebraROI
+    volume_hu: NDArray[np.float32]
+    mask: NDArray[np.bool_]
+    edges: NDArray[np.float32] | None
+    ras_from_ijk: Affine
+    threshold_hu: float
+    model: str
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class NetworkInput:
+    """What a network sees of one vertebra: z-scored crops (2, N, N) and the same lifted (2, N, N, N)."""
+
+    images: torch.Tensor
+    lifted: torch.Tensor
+    ras_from_ijk: Affine
+    coverage: tuple[float, float]
+
+
+def standardise(image: torch.Tensor) -> torch.Tensor:
+    """z-score over an image: what is left does not depend on exposure. A constant image becomes zero."""
+    spread = image.std(unbiased=False)
+    return (image - image.mean()) / spread.clamp_min(1e-6)
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """The device for "auto", "cuda" or "cpu". Raises DeviceError when CUDA is asked for and not there."""
+    if name not in ("auto", "cuda", "cpu"):
+        raise DeviceError(f"device {name!r}", "there is no such device", "Use auto, cuda or cpu")
+    available = torch.cuda.is_available()
+    if name == "cuda" and not available:
+        raise DeviceError(
+            "device cuda",
+            f"this build of torch ({torch.__version__}) sees no CUDA device",
+            "Use the CPU, or install a torch build that fits your graphics driver",
+        )
+    return torch.device("cuda" if available and name != "cpu" else "cpu")
+
+
+def network_input(
+    radiographs: Sequence[Radiograph], geometry: BiplanarGeometry, roi: VertebraROI, card: ModelCard
+) -> NetworkInput:
+    """Crop, normalise and lift one vertebra from its two radiographs, frontal first.
+
+    Raises CaseError when a radiograph holds less than half of the crop.
+    """
+    crops, views, coverage = [], [], []
+    for radiograph, view, role in zip(radiographs, geometry.views, ("frontal", "lateral"), strict=True):
+        crop = crop_view(view, roi.centre_ras_mm, card.size, card.spacing_mm)
+        pixels, inside = crop_image(torch.from_numpy(radiograph.attenuation()), view, crop)
+        if inside < MINIMUM_COVERAGE:
+            raise CaseError(
+                radiograph.path,
+                f"only {100 * inside:.0f} % of the crop around {roi.level} lies in this {role} image",
+                "Move the ROI, or take a radiograph that shows the whole vertebra",
+            )
+        crops.append(standardise(pixels))
+        views.append(crop)
+        coverage.append(inside)
+    images = torch.stack(crops)
+    affine = cube_affine(roi.centre_ras_mm, card.size, card.spacing_mm)
+    return NetworkInput(images, lift(card.lift, images, views, affine, card.size), affine, (coverage[0], coverage[1]))
+
+
+def reconstruct(
+    radiographs: Sequence[Radiograph],
+    geometry: BiplanarGeometry,
+    rois: Iterable[VertebraROI],
+    bundle: Bundle,
+    *,
+    device: str = "auto",
+    batch_size: int = 4,
+    progress: Progress | None = None,
+    cancel: Cancel | None = None,
+) -> list[Reconstruction]:
+    """Rebuild every ROI's vertebra, in their order.
+
+    radiographs: (frontal, lateral), pixel for pixel those of geometry.views. batch_size: vertebrae at once; out of
+    memory on CUDA it is halved down to one. progress and cancel are called between batches.
+
+    Raises CaseError, GeometryError, BundleError, DeviceError, or Cancelled when cancel() says so.
+    """
+    rois = list(rois)
+    target = choose_device(device)
+    network = bundle.network().to(target)
+    notes = bundle.card.range_notes(geometry)
+    done: list[Reconstruction] = []
+    while len(done) < len(rois):
+        batch = rois[len(done) : len(done) + batch_size]
+        if cancel is not None and cancel():
+            raise Cancelled
+        if progress is not None:
+            progress(len(done), len(rois), ", ".join(roi.level for roi in batch))
+        inputs = [network_input(radiographs, geometry, roi, bundle.card) for roi in batch]
+        try:
+            output = run_network(network, inputs, target)
+        except torch.cuda.OutOfMemoryError as error:
+            torch.cuda.empty_cache()
+            if batch_size == 1:
+                raise DeviceError(
+                    "device cuda", "its memory is too small for one vertebra", "Run again with the device cpu"
+                ) from error
+            batch_size = max(1, batch_size // 2)
+            continue
+        for n, (roi, one) in enumerate(zip(batch, inputs, strict=True)):
+            edges = None if output.edges is None else output.edges[n, 0].numpy()
+            done.append(_reconstruction(roi, one, output.volume[n, 0].numpy(), edges, bundle.card, notes))
+    if progress is not None:
+        progress(len(rois), len(rois), "")
+    return done
+
+
+def run_network(
+    network: ReconstructionNetwork, inputs: Sequence[NetworkInput], device: torch.device | str
+) -> NetworkOutput:
+    """The network's output (z-scored, float32, on the CPU) for a batch of vertebrae."""
+    kind = "images" if network.input_kind == "images" else "lifted"
+    batch = torch.stack([getattr(one, kind) for one in inputs]).to(device)
+    with torch.inference_mode():
+        volume, edges = network(batch)
+    return NetworkOutput(volume.float().cpu(), None if edges is None else edges.float().cpu())
+
+
+def largest_piece(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The largest connected piece (26 neighbours) of a mask; an empty mask stays empty."""
+    pieces, count = ndimage.label(mask, np.ones((3, 3, 3)))
+    if count < 2:
+        return mask
+    sizes = np.bincount(pieces.ravel())
+    sizes[0] = 0
+    return pieces == sizes.argmax()
+
+
+def _reconstruction(
+    roi: VertebraROI,
+    one: NetworkInput,
+    z_scored: NDArray[np.float32],
+    edges: NDArray[np.float32] | None,
+    card: ModelCard,
+    notes: tuple[str, ...],
+) -> Reconstruction:
+    volume = z_scored * np.float32(card.hu_sd) + np.float32(card.hu_mean)
+    mask = largest_piece(volume > card.threshold_hu)
+    for share, role in zip(one.coverage, ("frontal", "lateral"), strict=True):
+        if share < 1:
+            notes += (f"{100 * (1 - share):.0f} % of the crop of {roi.level} lies outside the {role} image.",)
+    if roi.level not in card.levels:
+        notes += (f"The model was not trained on {roi.level}.",)
+    if not mask.any():
+        notes += (f"No bone was found for {roi.level}: is its ROI on the vertebra?",)
+    return Reconstruction(roi, volume, mask, edges, one.ras_from_ijk, card.threshold_hu, card.name, notes)

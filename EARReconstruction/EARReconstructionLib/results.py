@@ -1,0 +1,169 @@
+"""The whole job from a case to a folder of results, and that folder's files. What the commands and panels call."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vtkmodules.vtkCommonDataModel import vtkPolyData
+
+from .bundle import Bundle
+from .case import Case
+from .comparison import Comparison, compare, reference_shapes, shapes_of_spine
+from .errors import CaseError, EARError, ReferenceSurfaceError
+from .reconstruction import Cancel, Progress, Reconstruction, choose_device, reconstruct
+from .spine import Spine, stitch, write_spine
+from .volume_io import write_volume
+
+SUMMARY = "summary.json"
+DISTANCES = "distances.csv"
+
+#: Draws a result into a folder and returns notes; the faces have different means to draw.
+Draw = Callable[["Result", Path], list[str]]
+
+#: Columns of the table of distances.
+COLUMNS = ("level", "dice", "assd_mm", "rms_mm", "hd95_mm", "hd_mm", "mean_signed_mm", "nsd_1mm", "nsd_2mm")
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """All that came out of a case."""
+
+    case: Case
+    model: str
+    device: str
+    reconstructions: tuple[Reconstruction, ...]
+    spine: Spine
+    comparisons: tuple[Comparison, ...]
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def surfaces(self) -> dict[str, vtkPolyData]:
+        """Level -> surface, carrying its distances where there is a reference."""
+        return {**self.spine.surfaces, **{c.level: c.surface for c in self.comparisons}}
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user should know, each sentence once."""
+        images = (*self.case.frontal.notes, *self.case.lateral.notes)
+        rebuilt = (note for one in self.reconstructions for note in one.notes)
+        return tuple(dict.fromkeys([*images, *rebuilt, *self.remarks]))
+
+
+def run_case(
+    case: Case,
+    bundle: Bundle,
+    *,
+    levels: Sequence[str] = (),
+    device: str = "auto",
+    batch_size: int = 4,
+    progress: Progress | None = None,
+    cancel: Cancel | None = None,
+) -> Result:
+    """Rebuild a case's vertebrae (all, or ``levels``), stitch them, and compare them with its reference if it has one.
+
+    Raises EARError's kinds, and Cancelled.
+    """
+    unknown = sorted(set(levels) - {roi.level for roi in case.rois})
+    if unknown or not case.rois:
+        have = ", ".join(roi.level for roi in case.rois) or "none"
+        raise CaseError(
+            case.name, f"it has no ROI for {', '.join(unknown) or 'any vertebra'}", f"Its vertebrae: {have}. Add an ROI"
+        )
+    rois = [roi for roi in case.rois if not levels or roi.level in levels]
+    rebuilt = reconstruct(
+        case.radiographs,
+        case.geometry,
+        rois,
+        bundle,
+        device=device,
+        batch_size=batch_size,
+        progress=progress,
+        cancel=cancel,
+    )
+    spine = stitch(rebuilt)
+    references = reference_shapes(case)
+    shapes = {level: shape for level, shape in shapes_of_spine(spine).items() if level in references}
+    comparisons, remarks = [], []
+    for level, shape in shapes.items():
+        try:
+            comparisons += compare({level: shape}, {level: references[level]})
+        except ReferenceSurfaceError as error:  # a reference that does not fit must not cost the reconstruction
+            remarks.append(f"{level} was not compared: {error}")
+    used = choose_device(device).type
+    return Result(case, bundle.card.name, used, tuple(rebuilt), spine, tuple(comparisons), tuple(remarks))
+
+
+def write_result(result: Result, folder: Path, *, overwrite: bool = False, draw: Draw | None = None) -> dict[str, Any]:
+    """Write a result into a folder that appears when all of it is there; return the summary that it holds.
+
+    volumes/LEVEL.nrrd (HU) and LEVEL-edges.nrrd, spine.nrrd, spine-labels.seg.nrrd, surfaces/LEVEL.ply (carrying the
+    distances if there is a reference), distances.csv, summary.json, and what ``draw`` adds.
+
+    overwrite: replace a folder of earlier results, never one of anything else. Raises EARError.
+    """
+    folder = Path(folder).resolve()
+    check_output(folder, overwrite)
+    beside = folder.with_name(f".{uuid.uuid4().hex}")
+    try:
+        beside.mkdir(parents=True)
+        write_spine(Spine(result.spine.volume, result.spine.labels, result.surfaces), beside)
+        for one in result.reconstructions:
+            place = beside / "volumes" / one.roi.level
+            metadata = {"model": one.model, "threshold_hu": f"{one.threshold_hu:g}"}
+            write_volume(place.with_suffix(".nrrd"), one.volume_hu, one.ras_from_ijk, metadata=metadata)
+            if one.edges is not None:
+                write_volume(place.with_name(f"{one.roi.level}-edges.nrrd"), one.edges, one.ras_from_ijk)
+        if result.comparisons:
+            write_distances(result.comparisons, beside / DISTANCES)
+        notes = list(result.notes)
+        if draw is not None:
+            notes += draw(result, beside)
+        summary = {
+            "case": result.case.name,
+            "model": result.model,
+            "device": result.device,
+            "vertebrae": [one.roi.level for one in result.reconstructions],
+            "comparison": [c.to_dict() for c in result.comparisons],
+            "notes": notes,
+            "files": sorted(str(p.relative_to(beside)) for p in beside.rglob("*") if p.is_file()),
+        }
+        (beside / SUMMARY).write_text(json.dumps(summary, indent=1), encoding="utf-8")
+        if folder.exists():
+            shutil.rmtree(folder)
+        os.replace(beside, folder)
+    except OSError as error:
+        raise EARError(
+            folder, f"it could not be written ({error.strerror or error})", "Choose a folder with room and write access"
+        ) from error
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+    return summary
+
+
+def check_output(folder: Path, overwrite: bool) -> None:
+    """Raise EARError when results may not be written to a folder; call it before the work, not after."""
+    folder = Path(folder)
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return
+    if not (folder / SUMMARY).is_file():
+        raise EARError(folder, "it holds something else than results", "Choose a new or an empty folder")
+    if not overwrite:
+        raise EARError(folder, "it holds earlier results", "Choose another folder, or add --overwrite to replace them")
+
+
+def write_distances(comparisons: Sequence[Comparison], path: Path) -> None:
+    """The table of a comparison as CSV, lengths in mm."""
+    with path.open("w", newline="", encoding="utf-8") as stream:
+        table = csv.writer(stream)
+        table.writerow(COLUMNS)
+        for one in comparisons:
+            row = one.to_dict()
+            table.writerow([row["level"], *(f"{row[name]:.4f}" for name in COLUMNS[1:])])

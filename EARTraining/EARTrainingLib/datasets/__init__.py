@@ -1,0 +1,1 @@
+"""Where vertebrae come from: phantoms, masks, meshes and CT."""

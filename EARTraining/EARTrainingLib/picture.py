@@ -1,0 +1,186 @@
+"""One picture of a result: both radiographs with their ROIs, the spine, and its distance to the reference in mm."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import vtk
+from EARReconstructionLib.distance import SIGNED_DISTANCE
+from EARReconstructionLib.geometry import View
+from EARReconstructionLib.radiograph import Radiograph
+from EARReconstructionLib.results import Result
+from EARReconstructionLib.vertebra import VertebraROI
+from EARReconstructionLib.volume_io import written_whole
+from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap, Normalize
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from vtk.util.numpy_support import vtk_to_numpy
+
+matplotlib.use("Agg")  # a picture needs no screen
+
+#: Where a camera stands, RAS, and what a person calls that view.
+CAMERAS = {"from the front": (0, 1, 0), "from the left": (-1, 0, 0), "from behind": (0, -1, 0)}
+
+BONE = (0.93, 0.87, 0.74)
+
+
+def distance_colours() -> ListedColormap:
+    """The paper's colours: red where the reconstruction lies inside the reference, blue outside, pale where it fits."""
+    stops = np.array(
+        [(0.60, 0.02, 0.12), (0.94, 0.45, 0.35), (0.95, 0.94, 0.92), (0.40, 0.62, 0.88), (0.10, 0.20, 0.60)]
+    )
+    x = np.linspace(0, 1, 256)
+    return ListedColormap(np.stack([np.interp(x, np.linspace(0, 1, len(stops)), c) for c in stops.T], 1), "distance")
+
+
+def draw_picture(result: Result, folder: Path) -> list[str]:
+    """Draw ``picture.png`` into a folder of results; returns a note when this machine cannot."""
+    if not result.surfaces:
+        return []
+    case = result.case
+    try:
+        draw_result(
+            folder / "picture.png", case.name, case.radiographs, case.geometry.views, case.rois, result.surfaces
+        )
+    except RuntimeError as error:
+        return [f"There is no picture: {error}."]
+    return []
+
+
+def draw_result(
+    path: Path,
+    title: str,
+    radiographs: Sequence[Radiograph],
+    views: Sequence[View],
+    rois: Sequence[VertebraROI],
+    surfaces: Mapping[str, vtk.vtkPolyData],
+    range_mm: float = 4.0,
+) -> None:
+    """Write a PNG. surfaces: RAS mm by level; those with SIGNED_DISTANCE scalars get a heat map.
+
+    Raises RuntimeError when this machine cannot draw in 3-D without a screen.
+    """
+    measured = {n: s for n, s in surfaces.items() if s.GetPointData().GetArray(SIGNED_DISTANCE) is not None}
+    figure = Figure(figsize=(19, 8.6), facecolor="#101418", layout="constrained")
+    grid = figure.add_gridspec(1, 5 if measured else 4, width_ratios=[1.05, 1.05, *([1] * (3 if measured else 2))])
+    axes = [figure.add_subplot(cell) for cell in grid]
+    for axis, radiograph, view, name in zip(axes, radiographs, views, ("AP", "Lateral"), strict=False):
+        _draw_radiograph(axis, radiograph, view, rois, name)
+    front, left, behind = CAMERAS.items()
+    for axis, (name, camera), heat in [(axes[2], left, False)] + (
+        [(axes[3], left, True), (axes[4], behind, True)] if measured else [(axes[3], front, False)]
+    ):
+        shown = measured if heat else surfaces
+        _show(axis, render_surfaces(list(shown.values()), camera, range_mm if heat else None))
+        axis.set_title(f"{'Distance to the reference' if heat else 'Reconstruction'}, {name}", color="white")
+    if measured:
+        scale = matplotlib.cm.ScalarMappable(Normalize(-range_mm, range_mm), distance_colours())
+        bar = figure.colorbar(scale, ax=axes[3:], fraction=0.03, pad=0.01)
+        bar.set_label("mm   (red: inside the reference, blue: outside)", color="white")
+        bar.ax.tick_params(colors="white")
+    figure.suptitle(f"{title}\nResearch software, not a medical device", color="white")
+    with written_whole(path) as beside:
+        figure.savefig(beside, dpi=110, facecolor=figure.get_facecolor())
+
+
+def _draw_radiograph(axis: Axes, radiograph: Radiograph, view: View, rois: Sequence[VertebraROI], name: str) -> None:
+    image = radiograph.attenuation()
+    low, high = np.percentile(image, (1, 99.7))
+    axis.imshow(image, cmap="gray", vmin=low, vmax=high, extent=(0, view.width, view.height, 0))
+    for roi in rois:
+        corners = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)]) / 2 * roi.size_mm
+        uv, _ = view.project(corners + roi.centre_ras_mm)
+        (u0, v0), (u1, v1) = uv.min(0), uv.max(0)
+        axis.plot([u0, u1, u1, u0, u0], [v0, v0, v1, v1, v0], color="#f4c430", lw=1)
+        axis.text(u1 + 3, (v0 + v1) / 2, roi.level, color="#f4c430", va="center", fontsize=9)
+    for side, x in zip(_sides(view), (0.03, 0.97), strict=True):
+        axis.text(x, 0.97, side, transform=axis.transAxes, color="white", fontsize=15, va="top", ha="center")
+    axis.set_title(f"{name} radiograph", color="white")
+    axis.set_xlim(0, view.width)
+    axis.set_ylim(view.height, 0)
+    axis.set_axis_off()
+
+
+def _sides(view: View) -> tuple[str, str]:
+    """Anatomical letters of the image's left and right edge, from its columns' direction."""
+    right = view.camera_from_ras[0, :3]
+    axis = int(np.abs(right).argmax())
+    letters = ("LR", "PA", "IS")[axis]
+    return (letters[0], letters[1]) if right[axis] > 0 else (letters[1], letters[0])
+
+
+def _show(axis: Axes, image: NDArray[np.uint8]) -> None:
+    axis.imshow(image)
+    axis.set_axis_off()
+
+
+def render_surfaces(
+    surfaces: Sequence[vtk.vtkPolyData],
+    camera: tuple[float, float, float],
+    range_mm: float | None = None,
+    size: tuple[int, int] = (520, 980),
+) -> NDArray[np.uint8]:
+    """Surfaces (RAS mm) seen from a direction, S up, as (h, w, 3). range_mm: colour them by distance, +- this many mm.
+
+    Raises RuntimeError when nothing was drawn.
+    """
+    if not os.environ.get("DISPLAY"):
+        os.environ.setdefault("VTK_DEFAULT_OPENGL_WINDOW", "vtkEGLRenderWindow")
+    renderer = vtk.vtkRenderer()
+    renderer.SetBackground(0x10 / 255, 0x14 / 255, 0x18 / 255)
+    table = vtk.vtkLookupTable()
+    table.SetNumberOfTableValues(256)
+    for n, colour in enumerate(distance_colours().colors):
+        table.SetTableValue(n, *map(float, colour), 1.0)
+    for surface in surfaces:
+        normals = vtk.vtkPolyDataNormals()
+        normals.SetInputData(surface)
+        normals.SplittingOff()
+        mapper = vtk.vtkPolyDataMapper()
+        mapper.SetInputConnection(normals.GetOutputPort())
+        mapper.SetScalarVisibility(range_mm is not None)
+        if range_mm is not None:
+            mapper.SelectColorArray(SIGNED_DISTANCE)
+            mapper.SetScalarModeToUsePointFieldData()
+            mapper.SetLookupTable(table)
+            mapper.SetScalarRange(-range_mm, range_mm)
+        actor = vtk.vtkActor()
+        actor.SetMapper(mapper)
+        actor.GetProperty().SetColor(*BONE)
+        actor.GetProperty().SetSpecular(0.15)
+        renderer.AddActor(actor)
+    window = vtk.vtkRenderWindow()
+    window.SetOffScreenRendering(1)
+    window.SetMultiSamples(4)
+    window.SetSize(*size)
+    window.AddRenderer(renderer)
+    eye = renderer.GetActiveCamera()
+    bounds = np.array(renderer.ComputeVisiblePropBounds())
+    middle = (bounds[0::2] + bounds[1::2]) / 2
+    eye.SetFocalPoint(*middle)
+    eye.SetPosition(*(middle + 500 * np.asarray(camera, float)))
+    eye.SetViewUp(0, 0, 1)
+    eye.ParallelProjectionOn()
+    extent = bounds[1::2] - bounds[0::2]
+    across = extent[1] if camera[0] else extent[0]
+    eye.SetParallelScale(0.53 * max(extent[2], across * size[1] / size[0]))
+    renderer.ResetCameraClippingRange()
+    window.Render()
+    grab = vtk.vtkWindowToImageFilter()
+    grab.SetInput(window)
+    grab.ReadFrontBufferOff()
+    grab.Update()
+    image = grab.GetOutput()
+    width, height, _ = image.GetDimensions()
+    pixels = vtk_to_numpy(image.GetPointData().GetScalars()).reshape(height, width, -1)[::-1, :, :3].copy()
+    window.Finalize()
+    if pixels.std() < 1:
+        raise RuntimeError(
+            "nothing was drawn: install a software renderer (Debian: libegl1 libegl-mesa0 libgl1-mesa-dri)"
+        )
+    return pixels

@@ -1,0 +1,76 @@
+# Two commands for a newcomer on Linux with Python 3.10 to 3.13: `make demo` and `make test`.
+# Both set up .venv by themselves and use it again until pyproject.toml changes.
+
+PYTHON ?= python3
+# What pip is given to install PyTorch; may hold options of pip, for a build that suits the machine.
+TORCH ?= torch==2.13.0
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+# What VTK needs to draw pictures without a screen.
+SYSTEM_PACKAGES := libegl1 libegl-mesa0 libgl1 libgl1-mesa-dri libxrender1 fonts-dejavu-core
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint system clean
+.NOTPARALLEL:
+
+help:
+	@echo "make demo    rebuild a vertebra from the sample case's two X-rays, with pictures"
+	@echo "make test    linters, types and all tests"
+	@echo "make lint    linters and types only"
+	@echo "make clean   remove .venv and every cache"
+	@echo "Options: PYTHON=python3.12 (3.10 to 3.13), TORCH=\"what pip shall install as PyTorch\""
+
+demo: system $(VENV)/.installed-demo
+	@$(BIN)/ear demo
+
+test: lint system
+	$(BIN)/python -m pytest -n 2
+
+lint: $(VENV)/.installed-test
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m ruff format --check .
+	$(BIN)/python -m mypy
+
+$(VENV)/.installed-demo: $(VENV)/.installed-torch pyproject.toml
+	@echo "Installing SlicerEAR into $(VENV)."
+	@$(PIP) install -e .
+	@touch $@
+
+$(VENV)/.installed-test: $(VENV)/.installed-torch pyproject.toml
+	@echo "Installing SlicerEAR and its test tools into $(VENV)."
+	@$(PIP) install -e ".[test]"
+	@touch $@
+
+# An interrupted set-up leaves no stamp and is made anew.
+$(VENV)/.installed-torch:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' || { \
+	  echo "$(PYTHON) is missing or not Python 3.10 to 3.13. Name one that is: make $(firstword $(MAKECMDGOALS)) PYTHON=python3.12" >&2; exit 1; }
+	@echo "Making a virtual environment in $(VENV) with $$($(PYTHON) --version)."
+	@$(PYTHON) -m venv --clear $(VENV) || { \
+	  echo "$(PYTHON) cannot make a virtual environment. On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+	@echo "Installing PyTorch ($(TORCH)) into $(VENV): a large download, some minutes."
+	@$(PIP) install $(TORCH)
+	@touch $@
+
+# Never fails: what draws nothing works without it, and what draws says so.
+system:
+	@libraries=$$(PATH="$$PATH:/sbin:/usr/sbin" ldconfig -p 2>/dev/null); \
+	missing=""; for library in libEGL.so.1 libGL.so.1 libXrender.so.1; do \
+	  case "$$libraries" in *$$library*) ;; *) missing="$$missing $$library" ;; esac; \
+	done; \
+	test -n "$$missing" || exit 0; \
+	install="apt-get install --yes --no-install-recommends $(SYSTEM_PACKAGES)"; \
+	if ! command -v apt-get >/dev/null; then \
+	  echo "Missing for pictures without a screen:$$missing. Install the packages that hold them, and go on."; exit 0; \
+	elif [ "$$(id -u)" = 0 ]; then as_root="env"; \
+	elif sudo -n true 2>/dev/null; then as_root="sudo -n env"; \
+	else echo "Missing for pictures without a screen:$$missing. To have them: sudo $$install"; exit 0; fi; \
+	echo "Installing what VTK needs to draw without a screen: $(SYSTEM_PACKAGES)"; \
+	{ $$as_root apt-get update -qq && $$as_root DEBIAN_FRONTEND=noninteractive $$install -qq >/dev/null; } \
+	  || echo "That did not work; by hand: sudo $$install"
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
