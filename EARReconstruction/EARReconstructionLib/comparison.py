@@ -4,28 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+from scipy import ndimage
 from vtkmodules.util.numpy_support import vtk_to_numpy
 from vtkmodules.vtkCommonDataModel import vtkPolyData
 from vtkmodules.vtkImagingStencil import vtkImageStencilToImage, vtkPolyDataToImageStencil
 
-from .case import Case, Reference
+from .case import Case
 from .distance import SurfaceError, dice, surface_error, with_distances
 from .errors import ReferenceSurfaceError
-from .geometry import Affine, transform_points
+from .geometry import Affine, inverse, transform_points
 from .spine import Spine
 from .surface import MESH_SUFFIXES, isosurface, mask_surface, read_surface
-from .vertebra import LEVELS, VERSE_LABEL, VertebraROI
-from .volume_io import Volume, read_volume, resample_mask_to
+from .vertebra import LEVELS, VERSE_LABEL
+from .volume_io import Volume, largest_piece, read_volume, resample_mask_to
 
 #: What counts as bone in a CT when nobody says otherwise, HU.
 BONE_THRESHOLD_HU = 200.0
 
-#: A reference CT is cut to the ROI's box and this margin, mm.
+#: A reference CT is cut to the vertebra's box and this margin, mm.
 ROI_MARGIN_MM = 3.0
 
 #: Grid on which two meshes are compared by volume, mm.
@@ -90,18 +92,46 @@ def reference_shapes(case: Case) -> dict[str, Shape]:
     if reference.segmentation is not None:
         return {k: v for k, v in read_shapes(reference.segmentation).items() if k in wanted}
     if reference.volume is not None:
-        return _from_ct(read_volume(reference.volume), reference, case.rois)
+        threshold = BONE_THRESHOLD_HU if reference.threshold_hu is None else reference.threshold_hu
+        boxes = {roi.level: (roi.centre_ras_mm, roi.size_mm) for roi in case.rois}
+        return shapes_in_ct(read_volume(reference.volume), threshold, boxes)
     return {level: Shape(read_surface(path)) for level, path in reference.meshes.items() if level in wanted}
 
 
-def read_shapes(
-    path: Path, *, level: str | None = None, threshold_hu: float | None = None, space: str = "RAS"
-) -> dict[str, Shape]:
+def shapes_in_ct(ct: Volume, threshold_hu: float, boxes: Mapping[str, tuple[ArrayLike, ArrayLike]]) -> dict[str, Shape]:
+    """Bone of a CT in boxes, by level: (centre, size) in RAS mm and a margin, above a threshold, largest piece, solid.
+
+    A level whose box holds no bone is left out. Neighbours that touch the vertebra within its box stay with it.
+    """
+    shapes = {}
+    for level, (centre, size) in boxes.items():
+        half = np.asarray(size, float) / 2 + ROI_MARGIN_MM
+        low_mm, high_mm = np.asarray(centre, float) - half, np.asarray(centre, float) + half
+        corners = list(product(*zip(low_mm, high_mm, strict=True)))
+        ijk = transform_points(inverse(ct.ras_from_ijk), corners)
+        low = np.maximum(np.floor(ijk.min(0)).astype(int), 0)
+        high = np.minimum(np.ceil(ijk.max(0)).astype(int) + 1, ct.array.shape[::-1])
+        part = ct.array[low[2] : high[2], low[1] : high[1], low[0] : high[0]]
+        if not part.size or not (part > threshold_hu).any():
+            continue
+        affine = ct.ras_from_ijk.copy()
+        affine[:3, 3] = transform_points(affine, low)
+        solid = ndimage.binary_fill_holes(largest_piece(part > threshold_hu))
+        shapes[level] = Shape(isosurface(part, affine, threshold_hu), Volume(solid, affine))
+    return shapes
+
+
+def boxes_of(shapes: Mapping[str, Shape]) -> dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    """(centre, size) in RAS mm of each shape's bounding box."""
+    bounds = {level: np.array(shape.surface.GetBounds()).reshape(3, 2) for level, shape in shapes.items()}
+    return {level: (b.mean(1), b[:, 1] - b[:, 0]) for level, b in bounds.items()}
+
+
+def read_shapes(path: Path, *, level: str | None = None, space: str = "RAS") -> dict[str, Shape]:
     """Vertebrae in a file or a folder of results, by level.
 
-    A mesh is one vertebra; a label map holds one for each VerSe label; a CT needs threshold_hu and gives all that is
-    above it; a folder is one that `ear reconstruct` wrote. level: the name of a single vertebra, or the one to keep.
-    space: of meshes without 3D Slicer's mark.
+    A mesh is one vertebra; a label map holds one for each VerSe label; a folder is one that `ear reconstruct` wrote.
+    level: the name of a single vertebra, or the one to keep. space: of meshes without 3D Slicer's mark.
 
     Raises ReferenceSurfaceError.
     """
@@ -111,11 +141,7 @@ def read_shapes(
     elif path.suffix.lower() in MESH_SUFFIXES:
         return {level or path.stem: Shape(read_surface(path, space=space))}
     else:
-        volume = read_volume(path)
-        if threshold_hu is not None:
-            surface = isosurface(volume.array, volume.ras_from_ijk, threshold_hu)
-            return {level or path.stem: Shape(surface, Volume(volume.array > threshold_hu, volume.ras_from_ijk))}
-        shapes = _from_labels(volume, path, level)
+        shapes = _from_labels(read_volume(path), path, level)
     if level is None:
         return shapes
     if level not in shapes:
@@ -125,11 +151,10 @@ def read_shapes(
 
 def surface_mask(surface: vtkPolyData, ras_from_ijk: Affine, shape: tuple[int, int, int]) -> NDArray[np.bool_]:
     """Voxels (k, j, i) of a grid whose centre lies inside a closed surface in RAS mm. Any affine without shear."""
-    ijk = np.linalg.inv(ras_from_ijk)
     moved = vtkPolyData()
     moved.DeepCopy(surface)
     points = vtk_to_numpy(moved.GetPoints().GetData())
-    points[:] = transform_points(ijk, points)
+    points[:] = transform_points(inverse(ras_from_ijk), points)
     moved.GetPoints().Modified()
     stencil = vtkPolyDataToImageStencil()
     stencil.SetInputData(moved)
@@ -194,7 +219,7 @@ def _from_labels(volume: Volume, path: Path, level: str | None) -> dict[str, Sha
         raise ReferenceSurfaceError(
             path,
             "it is no label map with VerSe labels (1-7 C, 8-19 T, 20-25 L)",
-            "For a CT give a threshold in HU; for the mask of one vertebra name its level",
+            "For a CT give a bone threshold in HU; for the mask of one vertebra name its level",
         )
     shapes = {}
     for value in values[1:]:
@@ -210,24 +235,6 @@ def _from_results(folder: Path) -> dict[str, Shape]:
     volume = read_volume(labels)
     order = sorted((p for p in surfaces if p.stem in VERSE_LABEL), key=lambda p: LEVELS.index(p.stem))
     return {p.stem: Shape(read_surface(p), _masked(volume, VERSE_LABEL[p.stem])) for p in order}
-
-
-def _from_ct(ct: Volume, reference: Reference, rois: tuple[VertebraROI, ...]) -> dict[str, Shape]:
-    threshold = BONE_THRESHOLD_HU if reference.threshold_hu is None else reference.threshold_hu
-    shapes = {}
-    for roi in rois:
-        half = np.asarray(roi.size_mm) / 2 + ROI_MARGIN_MM
-        box = np.array([roi.centre_ras_mm - half, roi.centre_ras_mm + half])
-        corners = [[box[a, 0], box[b, 1], box[c, 2]] for a in (0, 1) for b in (0, 1) for c in (0, 1)]
-        ijk = transform_points(np.linalg.inv(ct.ras_from_ijk), corners)
-        low = np.maximum(np.floor(ijk.min(0)).astype(int), 0)
-        high = np.minimum(np.ceil(ijk.max(0)).astype(int) + 1, ct.array.shape[::-1])
-        part = ct.array[low[2] : high[2], low[1] : high[1], low[0] : high[0]]
-        if part.size and (part > threshold).any():
-            affine = ct.ras_from_ijk.copy()
-            affine[:3, 3] = transform_points(affine, low)
-            shapes[roi.level] = Shape(isosurface(part, affine, threshold), Volume(part > threshold, affine))
-    return shapes
 
 
 def _listed(shapes: Mapping[str, Shape]) -> str:

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from .bundle import Bundle, ModelCard
 from .errors import Cancelled, CaseError, DeviceError
 from .geometry import Affine, BiplanarGeometry, crop_image, crop_view, cube_affine, lift
 from .networks.network import NetworkOutput, ReconstructionNetwork
+from .volume_io import largest_piece
 
 if TYPE_CHECKING:
     from .radiograph import Radiograph
@@ -163,16 +163,6 @@ def run_network(
     with torch.inference_mode():
         volume, edges = network(batch)
     return NetworkOutput(volume.float().cpu(), None if edges is None else edges.float().cpu())
-
-
-def largest_piece(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The largest connected piece (26 neighbours) of a mask; an empty mask stays empty."""
-    pieces, count = ndimage.label(mask, np.ones((3, 3, 3)))
-    if count < 2:
-        return mask
-    sizes = np.bincount(pieces.ravel())
-    sizes[0] = 0
-    return pieces == sizes.argmax()
 
 
 def _reconstruction(

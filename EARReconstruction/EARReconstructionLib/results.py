@@ -78,6 +78,7 @@ def run_case(
             case.name, f"it has no ROI for {', '.join(unknown) or 'any vertebra'}", f"Its vertebrae: {have}. Add an ROI"
         )
     rois = [roi for roi in case.rois if not levels or roi.level in levels]
+    references = reference_shapes(case)  # before the work: a reference that cannot be read must not cost it
     rebuilt = reconstruct(
         case.radiographs,
         case.geometry,
@@ -89,7 +90,6 @@ def run_case(
         cancel=cancel,
     )
     spine = stitch(rebuilt)
-    references = reference_shapes(case)
     shapes = {level: shape for level, shape in shapes_of_spine(spine).items() if level in references}
     comparisons, remarks = [], []
     for level, shape in shapes.items():

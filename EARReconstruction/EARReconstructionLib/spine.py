@@ -94,7 +94,8 @@ def stitch(reconstructions: Sequence[RebuiltVertebra], spacing_mm: float | None 
         np.maximum(volume[where], np.clip(np.rint(hu), -32768, 32767).astype(np.int16), out=volume[where])
         if not one.mask.any():
             continue
-        inside = resample(Volume(one.mask, one.ras_from_ijk), place, size) >= 0.5
+        # HU knows the border within a voxel, which a resampled mask would round; the mask tells the bone from islands.
+        inside = (hu > one.threshold_hu) & (resample(Volume(one.mask, one.ras_from_ijk), place, size) > 0)
         claim = np.where(inside, _claim(one, hu, grid, where), 0)
         better = claim > claims[where]
         labels[where][better] = VERSE_LABEL[one.roi.level]

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from .errors import EARError, ReferenceSurfaceError
 from .geometry.frames import LPS_FROM_RAS, Affine, voxel_sizes_mm
@@ -189,6 +190,16 @@ def resample_mask_to(mask: Volume, like: Volume) -> NDArray[np.bool_]:
             "Check that both belong to the same patient and frame of reference (RAS mm)",
         )
     return sampled
+
+
+def largest_piece(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The largest connected piece (26 neighbours) of a mask; an empty mask stays empty."""
+    pieces, count = ndimage.label(mask, np.ones((3, 3, 3)))
+    if count < 2:
+        return mask
+    sizes = np.bincount(pieces.ravel())
+    sizes[0] = 0
+    return pieces == sizes.argmax()
 
 
 def _affine(image: sitk.Image) -> Affine:

@@ -210,6 +210,16 @@ def test_padding_becomes_air(tmp_path):
     assert any("padding (22%" in note for note in radiograph.notes)
 
 
+def test_padding_of_a_raw_image_is_air_too(tmp_path):
+    """Padding of 0 would be infinite attenuation."""
+    raw = 4000 - bone()
+    raw[:, :5] = 0
+    path = dicom(tmp_path / "a.dcm", raw, PixelPaddingValue=0, PixelIntensityRelationship="LIN", Modality="XA")
+    attenuation = read_radiograph(path, "frontal").attenuation()
+    np.testing.assert_array_equal(attenuation[:, :5], 0)
+    assert attenuation.max() == pytest.approx(np.log((4000 - bone()[:, 5:].min()) / 3000), rel=1e-4)
+
+
 def test_a_modality_lut_is_applied_to_cr_and_not_to_xa(tmp_path):
     lut = pydicom.Dataset()
     lut.LUTDescriptor, lut.ModalityLUTType = [1024, 0, 16], "US"

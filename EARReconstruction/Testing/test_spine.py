@@ -110,9 +110,9 @@ def test_each_vertebra_is_in_its_place_with_its_label(name: str) -> None:
         found = label_points(spine, level) - centre
         np.testing.assert_allclose(found.mean(axis=0), truth.mean(axis=0), atol=0.15)
         np.testing.assert_allclose(found.std(axis=0), truth.std(axis=0), atol=0.1)
-        assert len(found) * spacing**3 == pytest.approx(len(truth) * 0.4**3, rel=0.04)
+        assert len(found) * spacing**3 == pytest.approx(len(truth) * 0.4**3, rel=0.06)
         bounds = np.reshape(spine.surfaces[level].GetBounds(), (3, 2)) - np.asarray(centre)[:, None]
-        np.testing.assert_allclose(bounds, [[-9, 12], [-9, 9], [-9, 9]], atol=0.2)
+        np.testing.assert_allclose(bounds, [[-9, 12], [-9, 9], [-9, 9]], atol=0.3)
         assert value_at(spine.volume, centre) == pytest.approx(400, abs=1)
 
 
@@ -155,8 +155,18 @@ def test_the_order_does_not_matter() -> None:
     forth, back = stitch(rebuilt), stitch(rebuilt[::-1])
     for level in ("T11", "T12", "L1"):
         a, b = label_points(forth, level), label_points(back, level)
-        np.testing.assert_allclose(a.mean(axis=0), b.mean(axis=0), atol=0.25)  # each order has its own lattice
+        np.testing.assert_allclose(a.mean(axis=0), b.mean(axis=0), atol=0.15)  # each order has its own lattice
         assert len(a) == pytest.approx(len(b), rel=0.03)
+
+
+def test_an_island_outside_the_mask_has_no_label() -> None:
+    island = (0.0, -16.0, -14.0)
+    one = vertebra("L1", (0, 0, 0), bone=[(island, 2.5, 400.0)])
+    away = np.linalg.norm(field(one.ras_from_ijk, one.mask.shape) - island, axis=-1) < 5
+    spine = stitch([Rebuilt(one.roi, one.volume_hu, one.mask & ~away, one.ras_from_ijk)])
+    assert value_at(spine.volume, island) == 400
+    assert value_at(spine.labels, island) == 0
+    assert value_at(spine.labels, (0, 0, 0)) == 20
 
 
 def test_a_vertebra_without_bone_leaves_no_trace() -> None:

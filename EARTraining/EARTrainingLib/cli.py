@@ -74,7 +74,7 @@ def reconstruct(
 
 @app.command()
 def compare(
-    reconstruction: Annotated[Path, typer.Argument(help="Folder of results, mesh, label map, or CT with --threshold.")],
+    reconstruction: Annotated[Path, typer.Argument(help="Folder of results, mesh, or label map.")],
     reference: Annotated[Path, typer.Argument(help="Mesh, label map (VerSe labels), or CT with --threshold.")],
     level: Annotated[str | None, typer.Option(help="Compare this vertebra only, or name the one in the files.")] = None,
     threshold: Annotated[float | None, typer.Option(help="Bone threshold in HU, if the reference is a CT.")] = None,
@@ -83,15 +83,19 @@ def compare(
     as_json: JsonOption = False,
 ) -> None:
     """Distances in mm between a reconstruction and a reference, in both directions, and their overlap (Dice)."""
+    from EARReconstructionLib.comparison import boxes_of, read_shapes, shapes_in_ct
     from EARReconstructionLib.comparison import compare as compared
-    from EARReconstructionLib.comparison import read_shapes
     from EARReconstructionLib.results import write_distances
-    from EARReconstructionLib.volume_io import written_whole
+    from EARReconstructionLib.volume_io import read_volume, written_whole
 
     with _reported(as_json):
         name = level.upper() if level else None
         rebuilt = read_shapes(reconstruction, level=name, space=space)
-        rows = compared(rebuilt, read_shapes(reference, level=name, threshold_hu=threshold, space=space))
+        if threshold is not None:
+            references = shapes_in_ct(read_volume(reference), threshold, boxes_of(rebuilt))
+        else:
+            references = read_shapes(reference, level=name, space=space)
+        rows = compared(rebuilt, references)
         if csv is not None:
             with written_whole(csv) as beside:
                 write_distances(rows, beside)

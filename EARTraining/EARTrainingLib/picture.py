@@ -67,8 +67,9 @@ def draw_result(
     """
     measured = {n: s for n, s in surfaces.items() if s.GetPointData().GetArray(SIGNED_DISTANCE) is not None}
     figure = Figure(figsize=(19, 8.6), facecolor="#101418", layout="constrained")
-    grid = figure.add_gridspec(1, 5 if measured else 4, width_ratios=[1.05, 1.05, *([1] * (3 if measured else 2))])
-    axes = [figure.add_subplot(cell) for cell in grid]
+    widths = [1.05, 1.05, *([1] * (3 if measured else 2))]
+    grid = figure.add_gridspec(1, len(widths), width_ratios=widths)
+    axes = [figure.add_subplot(grid[0, n]) for n in range(len(widths))]
     for axis, radiograph, view, name in zip(axes, radiographs, views, ("AP", "Lateral"), strict=False):
         _draw_radiograph(axis, radiograph, view, rois, name)
     front, left, behind = CAMERAS.items()
@@ -135,8 +136,8 @@ def render_surfaces(
     renderer.SetBackground(0x10 / 255, 0x14 / 255, 0x18 / 255)
     table = vtk.vtkLookupTable()
     table.SetNumberOfTableValues(256)
-    for n, colour in enumerate(distance_colours().colors):
-        table.SetTableValue(n, *map(float, colour), 1.0)
+    for n, colour in enumerate(distance_colours()(np.arange(256)).tolist()):
+        table.SetTableValue(n, *colour)
     for surface in surfaces:
         normals = vtk.vtkPolyDataNormals()
         normals.SetInputData(surface)

@@ -58,7 +58,17 @@ class Sample(NamedTuple):
 
 
 def simulate(scene: Scene, simulation: Simulation, seed: tuple[int, ...]) -> Sample:
-    """One training sample of a scene. The scene's grid must have the simulation's spacing and be larger."""
+    """One training sample of a scene.
+
+    Raises ValueError unless the scene's grid has the simulation's spacing and an even number of voxels more per side:
+    else their centres would not coincide.
+    """
+    spare = scene.target_mm.shape[-1] - simulation.size
+    if spare < 0 or spare % 2 or scene.spacing_mm != simulation.spacing_mm:
+        raise ValueError(
+            f"a grid of {scene.target_mm.shape[-1]} x {scene.spacing_mm:g} mm does not hold a centred cube of "
+            f"{simulation.size} x {simulation.spacing_mm:g} mm"
+        )
     rng = np.random.default_rng(seed)
     generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
     target, others = _bent(scene, simulation, rng, generator)

@@ -2,7 +2,7 @@
 
 from .biplanar import PRESETS, BiplanarGeometry
 from .cropping import crop_image, crop_view
-from .frames import LPS_FROM_RAS, Affine, cube_affine, transform_points, voxel_sizes_mm
+from .frames import LPS_FROM_RAS, Affine, cube_affine, inverse, transform_points, voxel_sizes_mm
 from .lifting import LIFTS, backproject, lift, replicate
 from .views import View
 
@@ -17,6 +17,7 @@ __all__ = [
     "crop_image",
     "crop_view",
     "cube_affine",
+    "inverse",
     "lift",
     "replicate",
     "transform_points",

@@ -29,3 +29,8 @@ def transform_points(matrix: Affine, points: ArrayLike) -> NDArray[np.float64]:
 def voxel_sizes_mm(ras_from_ijk: Affine) -> NDArray[np.float64]:
     """(3,) length in mm of one voxel step along i, j and k."""
     return np.linalg.norm(ras_from_ijk[:3, :3], axis=0)
+
+
+def inverse(matrix: Affine) -> Affine:
+    """The inverse of a (4, 4) affine."""
+    return np.asarray(np.linalg.inv(matrix), np.float64)

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from ..projection import xray_pair
-from .columns import Column, with_neighbours
+from .columns import Column, thinned, with_neighbours
 from .phantom import ct, random_spine
 from .scenes import box_ras_mm
 
@@ -105,7 +105,7 @@ def geometry_around(volume: Volume, preset: str, iso_pixel_mm: float) -> Biplana
 def phantom_case(
     folder: Path, seed: int, levels: Sequence[str] = ("T10", "T11", "T12", "L1", "L2", "L3", "L4", "L5")
 ) -> Path:
-    """A made-up lower spine, with one more vertebra above as a neighbour and longer transverse processes on the left."""
+    """A made-up lower spine, one more vertebra above as a neighbour, transverse processes longer on the left."""
     rng = np.random.default_rng(seed)
     shown = LEVELS[LEVELS.index(levels[0]) - 1 : LEVELS.index(levels[-1]) + 1]
     shown = tuple(n for n in shown if n not in ("T13",))
@@ -130,8 +130,9 @@ def bone_from_labels(labels: Volume, seed: int = 0) -> NDArray[np.float32]:
 
 def person_case(folder: Path, column: Column, ct_path: Path | None = None, *, in_situ: bool = False) -> Path:
     """A person of a collection. With a CT its own density is used, of the bone alone or, in situ, of everything."""
-    labels = with_neighbours(column.labels)
+    labels = column.labels
     if ct_path is None:
+        labels = with_neighbours(thinned(labels))
         hu = bone_from_labels(labels)
     else:
         hu = read_volume(ct_path).array.astype(np.float32)

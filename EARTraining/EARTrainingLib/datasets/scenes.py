@@ -16,7 +16,7 @@ from EARReconstructionLib.volume_io import Volume, resample
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from .columns import FINEST_SPACING_MM, Column, with_neighbours
+from .columns import Column, thinned, with_neighbours
 
 #: Distances beyond this are clipped, mm; float16 then resolves 0.01 mm near the surface.
 CLIP_MM = 20.0
@@ -44,7 +44,7 @@ def scenes(column: Column, size: int, spacing_mm: float) -> Iterator[Scene]:
 
     A vertebra that stands alone gets copies of itself above and below, as its neighbours in the X-ray.
     """
-    volume = _thinned(column.labels)
+    volume = thinned(column.labels)
     labels = with_neighbours(volume) if column.targets else volume
     for level in column.targets:
         yield scene(column.person, column.source, level, labels, size, spacing_mm)
@@ -112,15 +112,6 @@ def signed_distance(
     return np.clip(smooth, -CLIP_MM, CLIP_MM).astype(np.float16)
 
 
-def _thinned(labels: Volume) -> Volume:
-    """Every n-th voxel along axes that are finer than needed."""
-    spacing = np.linalg.norm(labels.ras_from_ijk[:3, :3], axis=0)
-    step = np.maximum(np.floor(FINEST_SPACING_MM / spacing + 1e-6).astype(int), 1)
-    affine = labels.ras_from_ijk.copy()
-    affine[:3, :3] *= step
-    return Volume(labels.array[:: step[2], :: step[1], :: step[0]], affine)
-
-
 def save_scenes(path: Path, items: list[Scene]) -> None:
     """Write scenes to one compressed .npz, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -143,12 +134,14 @@ def load_scenes(path: Path) -> list[Scene]:
         fields = {name: data[name] for name in data.files}
     return [
         Scene(
-            *(str(n) for n in fields["names"][n_]),
-            fields["target_mm"][n_],
-            fields["others_mm"][n_],
-            float(fields["spacing_mm"][n_]),
-            tuple(fields["centre_ras_mm"][n_].tolist()),
-            tuple(fields["size_mm"][n_].tolist()),
+            person=str(person),
+            source=str(source),
+            level=str(level),
+            target_mm=fields["target_mm"][n],
+            others_mm=fields["others_mm"][n],
+            spacing_mm=float(fields["spacing_mm"][n]),
+            centre_ras_mm=tuple(fields["centre_ras_mm"][n].tolist()),
+            size_mm=tuple(fields["size_mm"][n].tolist()),
         )
-        for n_ in range(len(fields["names"]))
+        for n, (person, source, level) in enumerate(fields["names"])
     ]

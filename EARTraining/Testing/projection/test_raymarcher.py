@@ -88,7 +88,9 @@ def chords(view, centre, radius_mm):
 @any_view
 @devices
 def test_a_bead_lands_where_it_projects(view, device):
-    image = line_integrals(sampled(gaussian_bead, PLAIN, (96,) * 3).to(device), PLAIN, view)[0]
+    volume = sampled(gaussian_bead, PLAIN, (96,) * 3).to(device)
+    volume[0, 0, 0, 0] = 1e-6  # keeps the empty borders, in whose middle a bead would hide errors of scale
+    image = line_integrals(volume, PLAIN, view)[0]
     assert np.abs(centroid(image) - view.project(BEAD)[0]).max() < 0.02
 
 

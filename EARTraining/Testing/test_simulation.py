@@ -1,0 +1,253 @@
+"""A training sample's images, lifted volumes and target show one bone in one place, however it was bent and X-rayed."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from EARReconstructionLib.geometry import cube_affine, transform_points
+from EARReconstructionLib.reconstruction import standardise
+from EARTrainingLib import simulation as module
+from EARTrainingLib.datasets.scenes import CLIP_MM, Scene
+from EARTrainingLib.projection import detect, line_integrals, load_spectrum, material_densities
+from EARTrainingLib.simulation import AIR_HU, Simulation, simulate
+
+SIZE, GRID, SPACING_MM = 32, 44, 3.0
+
+#: Everything varies as in training but for what hides the bone: soft tissue and noise.
+CLEAR = Simulation(size=SIZE, spacing_mm=SPACING_MM, soft_tissue=0.0, photons=(1e9, 1e9))
+
+#: The same X-rays of an unbent bone.
+UNBENT = replace(CLEAR, rotation_deg=0.0, scale=(1.0, 1.0), stretch=0.0, bend_mm=0.0, roi_error_mm=0.0)
+
+#: (R, A, S) towards each side, none on an axis.
+SIDES = {
+    "right": (24.0, 3.0, -5.0),
+    "left": (-22.0, -4.0, 6.0),
+    "front": (4.0, 24.0, 3.0),
+    "back": (-3.0, -23.0, -5.0),
+    "up": (5.0, -4.0, 22.0),
+    "down": (-6.0, 4.0, -23.0),
+}
+
+
+def grid_points(size=GRID):
+    """(k, j, i, 3) RAS mm of the voxel centres of a scene's cube."""
+    k, j, i = np.meshgrid(*[np.arange(size)] * 3, indexing="ij")
+    return transform_points(cube_affine((0, 0, 0), size, SPACING_MM), np.stack([i, j, k], -1))
+
+
+def scene(*balls, others=(), size=GRID):
+    """A scene of balls (centre R, A, S and radius, mm), whose signed distances are exact."""
+
+    def distance(parts):
+        far = np.full((size,) * 3, CLIP_MM)
+        for centre, radius in parts:
+            far = np.minimum(far, np.linalg.norm(grid_points(size) - centre, axis=-1) - radius)
+        return np.clip(far, -CLIP_MM, CLIP_MM).astype(np.float16)
+
+    return Scene("p", "X", "L1", distance(balls), distance(others), SPACING_MM, (0, 0, 0), (50, 50, 50))
+
+
+#: A bone that no rotation or mirror maps onto itself.
+BONE = scene(((0, 6, 0), 16), ((20, -8, 3), 7), ((-6, -24, -8), 8), ((-12, 4, 14), 6))
+
+
+@pytest.fixture
+def views(monkeypatch):
+    """The views of the samples that are simulated in the test."""
+    seen = []
+    drawn = module._views
+
+    def noted(*arguments):
+        seen.append(drawn(*arguments))
+        return seen[-1]
+
+    monkeypatch.setattr(module, "_views", noted)
+    return seen
+
+
+def occupancy(target_hu):
+    return ((target_hu[0] - AIR_HU) > 500).double()
+
+
+def centroid_ras(weights):
+    """Weighted mean place of a cube around the origin, RAS mm."""
+    k, j, i = (torch.arange(n, dtype=torch.float64) for n in weights.shape)
+    weights = weights.double()
+    mean = [float((weights.sum(d) * x).sum() / weights.sum()) for d, x in (((0, 1), i), ((0, 2), j), ((1, 2), k))]
+    return transform_points(cube_affine((0, 0, 0), weights.shape[0], SPACING_MM), mean)
+
+
+def shift_between(moved, still):
+    """Least-squares (column, row) shift in pixels that carries ``still`` into ``moved``, after fitting gain and offset."""
+    gv, gu = torch.gradient(still)
+    columns = torch.stack([x.flatten() for x in (still, torch.ones_like(still), -gu, -gv)], -1).double()
+    gain, _, du, dv = torch.linalg.lstsq(columns, moved.flatten().double()).solution
+    return float(du / gain), float(dv / gain)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_the_target_seen_from_the_views_is_what_the_images_show(seed, views):
+    """Independent of the lift: the returned volume, X-rayed from the same views, falls on the returned images."""
+    sample = simulate(BONE, CLEAR, (seed, 7))
+    affine = cube_affine((0, 0, 0), SIZE, SPACING_MM)
+    densities = material_densities(sample.target_hu[0])
+    for image, view in zip(sample.images, views[0], strict=True):
+        again = standardise(detect(line_integrals(densities, affine, view), load_spectrum()))
+        correlation = float(torch.corrcoef(torch.stack([image.flatten(), again.flatten()]))[0, 1])
+        assert correlation > 0.99
+        assert np.hypot(*shift_between(image, again)) < 0.06  # pixels
+    isocentres = [np.abs(view.isocentre_ras_mm) for view in views[0]]
+    assert np.max(isocentres) > 5  # the sample does test an off-centre vertebra
+
+
+def test_a_shift_of_a_fifth_of_a_pixel_would_be_seen(views):
+    """Guards the measure of the test above."""
+    sample = simulate(BONE, CLEAR, (3, 7))
+    affine = cube_affine((0, 0, 0), SIZE, SPACING_MM)
+    affine[2, 3] += 0.2 * SPACING_MM
+    moved = standardise(
+        detect(line_integrals(material_densities(sample.target_hu[0]), affine, views[0][0]), load_spectrum())
+    )
+    _, dv = shift_between(sample.images[0], moved)
+    assert 0.12 < abs(dv) < 0.3
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_both_lifted_images_of_a_bead_meet_in_the_target(seed):
+    """The whole chain without any knowledge of the views: bend, X-ray, crop, lift against the returned target."""
+    rng = np.random.default_rng(seed)
+    bead = scene((rng.uniform(-22, 22, 3), 8.0))
+    sample = simulate(bead, CLEAR, (seed, 1))
+    frontal, lateral = sample.lifted
+    meeting = (frontal - 0.4 * frontal.max()).clamp_min(0) * (lateral - 0.4 * lateral.max()).clamp_min(0)
+    offset = centroid_ras(meeting) - centroid_ras(occupancy(sample.target_hu))
+    assert np.abs(offset).max() < 0.25 * SPACING_MM
+
+
+@pytest.mark.parametrize("side", SIDES)
+@pytest.mark.parametrize("lift", ["backproject", "replicate"])
+def test_each_side_is_told_apart_in_images_lift_and_target(side, lift):
+    """Independent of P: where a radiologist looks for it."""
+    plain = replace(CLEAR, augment=False, lift=lift)
+    sample = simulate(scene((SIDES[side], 8.0)), plain, (0,))
+    axis = int(np.abs(SIDES[side]).argmax())
+    sign = np.sign(SIDES[side][axis])
+    np.testing.assert_allclose(centroid_ras(occupancy(sample.target_hu)), SIDES[side], atol=0.4)
+
+    middle = SIZE / 2 - 0.5
+    (v0, u0), (v1, u1) = (np.unravel_index(int(image.argmax()), image.shape) for image in sample.images)
+    offsets = {0: middle - u0, 1: u1 - middle, 2: middle - v0}  # AP columns run to the left, lateral ones to anterior
+    assert sign * offsets[axis] > 4
+    if axis == 2:
+        assert sign * (middle - v1) > 4
+
+    frontal, lateral = sample.lifted
+    meeting = (frontal - 0.4 * frontal.max()).clamp_min(0) * (lateral - 0.4 * lateral.max()).clamp_min(0)
+    limit = 0.25 if lift == "backproject" else 1.0  # replication ignores the cone
+    assert np.abs(centroid_ras(meeting) - SIDES[side]).max() < limit * SPACING_MM
+
+
+def test_mirrored_bones_are_mirrored_in_images_and_target_alike():
+    marked = scene(((0, 0, 0), 14), ((26, 0, 0), 9))
+    sides = []
+    for seed in range(12):
+        sample = simulate(marked, CLEAR, (seed, 2))
+        right = centroid_ras(occupancy(sample.target_hu))[0]
+        profile = (sample.images[0] - sample.images[0].min()).sum(0).double()
+        seen_left_of_middle = SIZE / 2 - 0.5 - float((profile * torch.arange(SIZE)).sum() / profile.sum())
+        assert right * seen_left_of_middle > 0
+        sides.append(np.sign(right))
+    assert {-1.0, 1.0} == set(sides)  # both occur
+
+
+def test_neighbours_are_in_the_images_only():
+    target = ((0.0, 0.0, 0.0), 12.0)
+    neighbours = (((0.0, 0.0, 34.0), 12.0), ((0.0, 0.0, -34.0), 12.0))
+    alone, column = (simulate(scene(target, others=others), UNBENT, (4,)) for others in ((), neighbours))
+    torch.testing.assert_close(column.target_hu, alone.target_hu)
+    for image in column.images:
+        rows = image[:, SIZE // 2 - 2 : SIZE // 2 + 2].mean(1)
+        assert rows[:8].max() > 0.5
+        assert rows[-8:].max() > 0.5
+    assert not torch.allclose(alone.images, column.images, atol=0.1)
+
+
+def test_a_larger_scale_makes_a_larger_bone_and_its_shell_no_thinner_than_its_distances():
+    volumes = []
+    for scale in (0.85, 1.0, 1.15):
+        sample = simulate(scene(((0, 0, 0), 20)), replace(UNBENT, scale=(scale, scale)), (0,))
+        volumes.append(float(((sample.target_hu[0] - AIR_HU) / 1100).clamp(0, 1).sum()) * SPACING_MM**3)
+    radii = (np.array(volumes) * 3 / (4 * np.pi)) ** (1 / 3)
+    np.testing.assert_allclose(radii / radii[1], [0.85, 1.0, 1.15], atol=0.02)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_roi_error_moves_bone_and_images_together(seed):
+    moved = simulate(scene(((0, 0, 0), 12)), replace(UNBENT, roi_error_mm=3.0), (seed,))
+    place = centroid_ras(occupancy(moved.target_hu))
+    assert 0.1 < np.abs(place).max() <= 3.4
+    frontal, lateral = moved.lifted
+    meeting = (frontal - 0.4 * frontal.max()).clamp_min(0) * (lateral - 0.4 * lateral.max()).clamp_min(0)
+    assert np.abs(centroid_ras(meeting) - place).max() < 0.25 * SPACING_MM
+
+
+def test_the_grid_beyond_the_cube_may_be_of_any_size_that_keeps_the_middle():
+    """A bone at the centre of a larger scene is at the centre of the cube; a grid that cannot have it there is refused."""
+    for size in (SIZE, 38, 48):
+        sample = simulate(scene(((0, 0, 0), 12), size=size), replace(CLEAR, augment=False), (0,))
+        np.testing.assert_allclose(centroid_ras(occupancy(sample.target_hu)), 0, atol=1e-3)
+    for size in (SIZE - 2, SIZE + 1, 41):
+        with pytest.raises(ValueError, match="grid"):
+            simulate(scene(((0, 0, 0), 12), size=size), replace(CLEAR, augment=False), (0,))
+    with pytest.raises(ValueError, match="grid"):
+        simulate(BONE, replace(CLEAR, spacing_mm=1.5), (0,))
+
+
+def test_views_cover_the_ranges_and_see_the_vertebra_in_the_middle(views):
+    settings = replace(CLEAR, sod_mm=(530.0, 1600.0), off_centre_mm=(40.0, 40.0, 250.0))
+    for seed in range(12):
+        simulate(scene(((0, 0, 0), 10)), settings, (seed, 3))
+    pairs = np.array([[(v.alpha_deg, v.beta_deg, v.sod_mm, v.sdd_mm / v.sod_mm) for v in pair] for pair in views])
+    assert np.abs(pairs[:, 0, 0]).max() <= 8
+    assert np.abs(pairs[:, 1, 0] - 90).max() <= 8
+    assert np.abs(pairs[..., 1]).max() <= 5
+    assert pairs[..., 2].min() >= 530
+    assert pairs[..., 2].max() <= 1600
+    assert pairs[..., 3].min() >= 1.15
+    assert pairs[..., 3].max() <= 1.9
+    assert np.ptp(pairs[:, 0, 2]) > 300
+    assert np.abs([[v.isocentre_ras_mm[2] for v in pair] for pair in views]).max() > 80
+    for pair in views:
+        for view in pair:
+            uv, depth = view.project((0.0, 0.0, 0.0))
+            np.testing.assert_allclose(uv, SIZE / 2, atol=1e-6)
+            assert view.sdd_mm / depth / view.pixel_mm == pytest.approx(1 / SPACING_MM)
+
+
+def test_a_sample_is_what_the_network_is_given():
+    ordinary = Simulation(size=SIZE, spacing_mm=SPACING_MM)
+    for seed in range(4):
+        sample = simulate(BONE, ordinary, (seed,))
+        assert sample.images.shape == (2, SIZE, SIZE)
+        assert sample.lifted.shape == (2, SIZE, SIZE, SIZE)
+        assert sample.target_hu.shape == (1, SIZE, SIZE, SIZE)
+        assert all(part.dtype == torch.float32 and part.isfinite().all() for part in sample)
+        torch.testing.assert_close(sample.images.mean((1, 2)), torch.zeros(2), atol=1e-4, rtol=0)
+        torch.testing.assert_close(sample.images.std((1, 2), unbiased=False), torch.ones(2), atol=1e-3, rtol=0)
+        assert sample.target_hu.min() == AIR_HU
+        assert 200 < sample.target_hu.max() < 1500
+        assert 0.001 < occupancy(sample.target_hu).mean() < 0.2
+
+
+def test_one_seed_gives_one_sample_whatever_ran_before():
+    ordinary = Simulation(size=SIZE, spacing_mm=SPACING_MM)
+    first = simulate(BONE, ordinary, (1, 2, 3))
+    torch.manual_seed(99)
+    np.random.seed(99)  # noqa: NPY002 - the global state is what must not matter
+    other = simulate(BONE, ordinary, (1, 2, 4))
+    again = simulate(BONE, ordinary, (1, 2, 3))
+    for a, b, c in zip(first, again, other, strict=True):
+        assert torch.equal(a, b)
+        assert not torch.equal(a, c)
