@@ -24,10 +24,14 @@ from .errors import BundleError
 from .geometry import LIFTS, BiplanarGeometry
 from .networks import NETWORKS, build
 from .networks.network import ReconstructionNetwork
+from .vertebra import LEVELS
 
 FORMAT_VERSION = 1
 METADATA_KEY = "ear_bundle"
 SUFFIX = ".safetensors"
+
+#: Voxels per side of a cube that some computer can hold.
+MAXIMUM_SIZE = 1024
 
 
 @dataclass(frozen=True)
@@ -83,11 +87,14 @@ class ModelCard:
                 data_licence=str(values["data_licence"]),
                 provenance=dict(values.get("provenance", {})),
             )
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             raise _damaged(path, f"a field of its header is malformed ({error})") from error
-        numbers = (card.spacing_mm, card.hu_mean, card.hu_sd, card.threshold_hu)
-        if not all(math.isfinite(x) for x in numbers) or card.spacing_mm <= 0 or card.hu_sd <= 0 or card.size < 1:
-            raise _damaged(path, "its grid or statistics are no usable numbers")
+        numbers = (card.hu_mean, card.threshold_hu, *card.angle_range_deg, *card.sod_range_mm)
+        positive = (card.spacing_mm, card.hu_sd, card.size)
+        if not all(map(math.isfinite, numbers + positive)) or min(positive) <= 0 or card.size > MAXIMUM_SIZE:
+            raise _damaged(path, "its grid, ranges or statistics are no usable numbers")
+        if not card.levels or not set(card.levels) <= set(LEVELS):
+            raise _damaged(path, "its levels are no list of vertebrae")
         if card.architecture not in NETWORKS:
             raise BundleError(
                 path,
@@ -141,12 +148,18 @@ class Bundle:
 
 
 def save_bundle(path: Path, card: ModelCard, network: torch.nn.Module) -> Bundle:
-    """Write a network and its card as one file, whole or not at all. Returns the bundle as it can be loaded again."""
+    """Write a network and its card as one file, whole or not at all. Returns the bundle as it can be loaded again.
+
+    Raises BundleError for weights that are no numbers or beyond half precision.
+    """
     path = Path(path)
     weights = {
         name: (value.half() if value.is_floating_point() else value).cpu().contiguous()
         for name, value in network.state_dict().items()
     }
+    spoilt = [name for name, value in weights.items() if not value.isfinite().all()]
+    if spoilt:
+        raise BundleError(path, f"{spoilt[0]} holds values that half precision cannot", "Train again from a checkpoint")
     header: dict[str, Any] = {"version": FORMAT_VERSION, "card": asdict(card)}
     header["sha256"] = _digest(header["card"], weights)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -185,9 +198,12 @@ def read_header(path: Path) -> dict[str, Any]:
         raise BundleError(
             path, "there is no such file", "Give a bundle, or the name of a model that `ear models` lists"
         )
-    with path.open("rb") as file:
-        start = file.read(16)
-    if start[:2] in (b"PK", b"\x80\x02", b"\x80\x04", b"\x80\x05"):
+    try:
+        with path.open("rb") as file:
+            start = file.read(2)
+    except OSError as error:
+        raise BundleError(path, f"it cannot be opened ({error.strerror})", "Check its permissions") from error
+    if start in (b"PK", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"):
         raise BundleError(
             path,
             "it is a pickled PyTorch file, which could run code when opened",
@@ -203,7 +219,7 @@ def read_header(path: Path) -> dict[str, Any]:
     try:
         header = json.loads(metadata[METADATA_KEY])
         version = header["version"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise _damaged(path, "its header is no JSON of a bundle") from error
     if version != FORMAT_VERSION:
         raise BundleError(
@@ -226,7 +242,7 @@ def _digest(card: Mapping[str, Any], weights: Mapping[str, torch.Tensor]) -> str
     for name in sorted(weights):
         tensor = weights[name]
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.contiguous().numpy().tobytes())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())  # numpy does not know every dtype
     return digest.hexdigest()
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -30,16 +31,24 @@ BONE_THRESHOLD_HU = 200.0
 #: A reference CT is cut to the vertebra's box and this margin, mm.
 ROI_MARGIN_MM = 3.0
 
-#: Grid on which two meshes are compared by volume, mm.
+#: Grid on which two meshes are compared by volume, mm; coarser beyond MESH_GRID_VOXELS.
 MESH_GRID_MM = 0.75
+MESH_GRID_VOXELS = 50_000_000
+
+#: Diagonal of the box around a vertebra or a spine, mm. What is smaller or larger is in another unit.
+DIAGONAL_RANGE_MM = (5.0, 2000.0)
+
+#: VerSe labels that are no vertebra: sacrum and coccyx.
+OTHER_LABELS = (26, 27)
 
 
 @dataclass(frozen=True, eq=False)
 class Shape:
-    """A vertebra as a closed surface in RAS mm and, where it came from voxels, as a mask."""
+    """A vertebra as a closed surface in RAS mm and, where it came from voxels, as a mask. path: the file it is from."""
 
     surface: vtkPolyData
     mask: Volume | None = None
+    path: Path | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,8 +103,9 @@ def reference_shapes(case: Case) -> dict[str, Shape]:
     if reference.volume is not None:
         threshold = BONE_THRESHOLD_HU if reference.threshold_hu is None else reference.threshold_hu
         boxes = {roi.level: (roi.centre_ras_mm, roi.size_mm) for roi in case.rois}
-        return shapes_in_ct(read_volume(reference.volume), threshold, boxes)
-    return {level: Shape(read_surface(path)) for level, path in reference.meshes.items() if level in wanted}
+        with naming(reference.volume):
+            return shapes_in_ct(read_volume(reference.volume), threshold, boxes)
+    return {level: Shape(read_surface(path), path=path) for level, path in reference.meshes.items() if level in wanted}
 
 
 def shapes_in_ct(ct: Volume, threshold_hu: float, boxes: Mapping[str, tuple[ArrayLike, ArrayLike]]) -> dict[str, Shape]:
@@ -139,7 +149,7 @@ def read_shapes(path: Path, *, level: str | None = None, space: str = "RAS") -> 
     if path.is_dir():
         shapes = _from_results(path)
     elif path.suffix.lower() in MESH_SUFFIXES:
-        return {level or path.stem: Shape(read_surface(path, space=space))}
+        return {level or path.stem: Shape(read_surface(path, space=space), path=path)}
     else:
         shapes = _from_labels(read_volume(path), path, level)
     if level is None:
@@ -169,30 +179,71 @@ def surface_mask(surface: vtkPolyData, ras_from_ijk: Affine, shape: tuple[int, i
     return inside
 
 
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Complaints about a volume without a name get the name of the file that it was read from."""
+    try:
+        yield
+    except ReferenceSurfaceError as error:
+        subject = path if error.subject == "volume" else error.subject
+        raise ReferenceSurfaceError(subject, error.cause, error.advice) from error
+
+
 def _compared(level: str, shape: Shape, reference: Shape) -> Comparison:
-    error = surface_error(shape.surface, reference.surface)
-    grid = shape.mask or reference.mask or _grid_around(shape.surface, reference.surface)
+    _check_unit(shape)
+    try:
+        error = surface_error(shape.surface, reference.surface)
+    except ReferenceSurfaceError as trouble:
+        path = shape.path if trouble.subject.startswith("reconstruction") else reference.path
+        raise ReferenceSurfaceError(path or trouble.subject, trouble.cause, trouble.advice) from trouble
+    grid = _common_grid(shape, reference)
     overlap = dice(_on(grid, shape), _on(grid, reference))
     return Comparison(level, overlap, error, with_distances(shape.surface, error.signed_mm))
+
+
+def _check_unit(shape: Shape) -> None:
+    """Two meshes in metres would fit each other to the micrometre."""
+    low, high = DIAGONAL_RANGE_MM
+    diagonal = shape.surface.GetLength()
+    if shape.surface.GetNumberOfPolys() and not low <= diagonal <= high:
+        what = "which looks like metres" if diagonal < low else "more than a spine"
+        raise ReferenceSurfaceError(
+            shape.path or "reconstruction",
+            f"it measures {diagonal:.2g} mm from corner to corner, {what}",
+            "Give the mesh in millimetres",
+        )
 
 
 def _on(grid: Volume, shape: Shape) -> NDArray[np.bool_]:
     if shape.mask is None:
         k, j, i = grid.array.shape
         return surface_mask(shape.surface, grid.ras_from_ijk, (k, j, i))
-    if shape.mask is grid:
-        inside: NDArray[np.bool_] = grid.array != 0
-        return inside
     return resample_mask_to(shape.mask, grid)
 
 
-def _grid_around(*surfaces: vtkPolyData) -> Volume:
-    bounds = np.array([s.GetBounds() for s in surfaces])
-    low, high = bounds[:, 0::2].min(0) - MESH_GRID_MM, bounds[:, 1::2].max(0) + MESH_GRID_MM
-    size = np.ceil((high - low) / MESH_GRID_MM).astype(int) + 1
-    affine = np.diag([MESH_GRID_MM, MESH_GRID_MM, MESH_GRID_MM, 1.0])
-    affine[:3, 3] = low
-    return Volume(np.zeros(size[::-1], bool), affine)
+def _common_grid(*shapes: Shape) -> Volume:
+    """A grid that holds all shapes whole: on the lattice of the first mask, or of MESH_GRID_MM when there is none.
+
+    Their masks are cut to their own boxes: what one misses of another must not be lost with the border.
+    """
+    masks = [shape.mask for shape in shapes if shape.mask is not None]
+    boxes = [np.reshape(shape.surface.GetBounds(), (3, 2)).T for shape in shapes]
+    for mask in masks:
+        ends = list(product(*((0, n - 1) for n in mask.array.shape[::-1])))
+        corners = transform_points(mask.ras_from_ijk, ends)
+        boxes.append(np.stack([corners.min(0), corners.max(0)]))
+    low, high = np.min(boxes, (0, 1)), np.max(boxes, (0, 1))
+    if masks:
+        affine = masks[0].ras_from_ijk.copy()
+    else:
+        spacing = max(MESH_GRID_MM, float(np.prod(high - low) / MESH_GRID_VOXELS) ** (1 / 3))
+        affine = np.diag([spacing, spacing, spacing, 1.0])
+        affine[:3, 3] = low - spacing / 2
+    ijk = transform_points(inverse(affine), list(product(*zip(low, high, strict=True))))
+    first, last = np.floor(ijk.min(0) + 1e-3).astype(int), np.ceil(ijk.max(0) - 1e-3).astype(int)
+    affine[:3, 3] = transform_points(affine, first)
+    k, j, i = (last - first + 1)[::-1]
+    return Volume(np.broadcast_to(np.False_, (k, j, i)), affine)
 
 
 def _masked(labels: Volume, label: int) -> Volume:
@@ -211,7 +262,7 @@ def _masked(labels: Volume, label: int) -> Volume:
 
 
 def _from_labels(volume: Volume, path: Path, level: str | None) -> dict[str, Shape]:
-    values = np.unique(volume.array).tolist()
+    values = [value for value in np.unique(volume.array).tolist() if value not in OTHER_LABELS]
     names = {value: name for name, value in VERSE_LABEL.items()}
     if level is not None and len(values) == 2 and values[0] == 0:  # a mask of one vertebra, whatever its number
         names = {values[1]: level}
@@ -224,7 +275,7 @@ def _from_labels(volume: Volume, path: Path, level: str | None) -> dict[str, Sha
     shapes = {}
     for value in values[1:]:
         mask = _masked(volume, int(value))
-        shapes[names[value]] = Shape(mask_surface(mask.array, mask.ras_from_ijk), mask)
+        shapes[names[value]] = Shape(mask_surface(mask.array, mask.ras_from_ijk), mask, path)
     return shapes
 
 
@@ -234,7 +285,7 @@ def _from_results(folder: Path) -> dict[str, Shape]:
         raise ReferenceSurfaceError(folder, "it is no folder of results", "Give one that `ear reconstruct` wrote")
     volume = read_volume(labels)
     order = sorted((p for p in surfaces if p.stem in VERSE_LABEL), key=lambda p: LEVELS.index(p.stem))
-    return {p.stem: Shape(read_surface(p), _masked(volume, VERSE_LABEL[p.stem])) for p in order}
+    return {p.stem: Shape(read_surface(p), _masked(volume, VERSE_LABEL[p.stem]), p) for p in order}
 
 
 def _listed(shapes: Mapping[str, Shape]) -> str:

@@ -52,7 +52,7 @@ class Radiograph:
     "lateral". angles_deg: (alpha, beta) of the beam for which the pixels are laid out; view: None until SOD and SDD
     are known (``placed``). notes: what was assumed, for the user to read. path: where it was read from.
 
-    Raises RadiographError for pixels that are no radiograph, GeometryError never.
+    Raises RadiographError for pixels that are no radiograph, and for a view that is not theirs.
     """
 
     pixels: NDArray[np.float32]

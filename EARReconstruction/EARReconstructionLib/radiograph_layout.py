@@ -112,38 +112,41 @@ def orient(
     a frontal image is taken as radiological display and a lateral one as its view has it.
     """
     right, down, _ = camera(path, angles)
-    letters = stored.orientation
-    if given is not None:
-        first, _, second = given.upper().replace("\\", "/").partition("/")
-        letters = (first.strip(), second.strip())
+    name = "stored layout"
+    if given is not None or stored.orientation is not None:
+        letters = _letters(given) if given is not None else stored.orientation
+        name = f"patient orientation {'/'.join(letters or ())}"
+        image_right, image_down = (_direction(path, word, name) for word in letters or ())
     elif stored.oriented:
+        image_right, image_down, _ = camera(path, (stored.alpha_deg or 0.0, stored.beta_deg or 0.0))
+    elif role == "frontal":
+        stored.notes.append("no patient orientation: taken as radiological display (patient's Left on the right)")
+        image_right, image_down = (np.array(_LETTERS[letter], float) for letter in "LF")
+    else:
+        side = "Anterior" if right[1] > 0 else "Posterior"
+        stored.notes.append(f"no patient orientation: image right taken as {side}")
         return pixels, spacing
-    if letters is None:
-        if role == "frontal":
-            stored.notes.append("no patient orientation: taken as radiological display (patient's Left on the right)")
-            letters = ("L", "F")
-        else:
-            side = "Anterior" if right[1] > 0 else "Posterior"
-            stored.notes.append(f"no patient orientation: image right taken as {side}")
-            return pixels, spacing
-    name = "/".join(letters)
-    image_right, image_down = (_direction(path, word, name) for word in letters)
+    point = stored.principal_point
     if abs(image_right @ right) < abs(image_right @ down):
         pixels, spacing, image_right, image_down = pixels.T, spacing[::-1], image_down, image_right
-        stored.notes.append(f"patient orientation {name}: the image lay on its side and was turned")
+        point = point and point[::-1]
+        stored.notes.append(f"{name}: the image lay on its side and was turned")
     along, downward = image_right @ right, image_down @ down
     if abs(along) < 0.3 or abs(downward) < 0.3:
         raise RadiographError(
             path,
-            f"patient orientation {name} does not fit a {role} radiograph (alpha {angles[0]:g})",
+            f"its {name} does not fit a {role} radiograph (alpha {angles[0]:g})",
             "Check that frontal and lateral are not swapped, or give patient_orientation",
         )
     if along < 0:
         pixels = pixels[:, ::-1]
-        stored.notes.append(f"patient orientation {name}: mirrored, to lie as seen from the source")
+        point = point and (pixels.shape[1] - point[0], point[1])
+        stored.notes.append(f"{name}: mirrored, to lie as seen from the source")
     if downward < 0:
         pixels = pixels[::-1]
-        stored.notes.append(f"patient orientation {name}: turned head up")
+        point = point and (point[0], pixels.shape[0] - point[1])
+        stored.notes.append(f"{name}: turned head up")
+    stored.principal_point = point
     return np.ascontiguousarray(pixels), spacing
 
 
@@ -191,9 +194,16 @@ def note_override(notes: list[str], name: str, given: float | None, stated: floa
         notes.append(f"{name} {given:g} given; the file says {stated:g}")
 
 
+def _letters(orientation: str) -> tuple[str, str]:
+    """("L", "F") of "L/F" or "L\\F"."""
+    first, _, second = orientation.upper().replace("\\", "/").partition("/")
+    return first.strip(), second.strip()
+
+
 def _direction(path: Path, word: str, name: str) -> NDArray[np.float64]:
     """Unit vector of anatomical letters, the first one the main direction: "L", "LA" (C.7.6.1.1.1)."""
-    if not word or not set(word) <= set(_LETTERS):
-        raise RadiographError(path, f"patient orientation {name!r} is not made of L, R, A, P, H, F", "Give it as 'L/F'")
-    total = sum(np.array(_LETTERS[letter], float) / 2**i for i, letter in enumerate(word))
-    return np.asarray(total) / np.linalg.norm(total)
+    pairs = [next((pair for pair in ("LR", "AP", "HF") if letter in pair), "") for letter in word]
+    if not word or "" in pairs or len(set(pairs)) < len(pairs):
+        raise RadiographError(path, f"its {name} is not made of L or R, A or P, H or F", "Give it as 'L/F'")
+    total = sum((np.array(_LETTERS[letter], float) / 2**i for i, letter in enumerate(word)), np.zeros(3))
+    return total / np.linalg.norm(total)

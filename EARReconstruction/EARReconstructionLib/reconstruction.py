@@ -14,8 +14,8 @@ import torch
 from numpy.typing import NDArray
 
 from .bundle import Bundle, ModelCard
-from .errors import Cancelled, CaseError, DeviceError
-from .geometry import Affine, BiplanarGeometry, crop_image, crop_view, cube_affine, lift
+from .errors import BundleError, Cancelled, CaseError, DeviceError
+from .geometry import Affine, BiplanarGeometry, as_displayed, crop_image, crop_view, cube_affine, lift
 from .networks.network import NetworkOutput, ReconstructionNetwork
 from .volume_io import largest_piece
 
@@ -53,7 +53,7 @@ class Reconstruction:
 
 @dataclass(frozen=True)
 class NetworkInput:
-    """What a network sees of one vertebra: z-scored crops (2, N, N) and the same lifted (2, N, N, N)."""
+    """What a network sees of one vertebra: z-scored crops (2, N, N), as displayed, and the same lifted (2, N, N, N)."""
 
     images: torch.Tensor
     lifted: torch.Tensor
@@ -88,7 +88,7 @@ def network_input(
 
     Raises CaseError when a radiograph holds less than half of the crop.
     """
-    crops, views, coverage = [], [], []
+    crops, shown, views, coverage = [], [], [], []
     for radiograph, view, role in zip(radiographs, geometry.views, ("frontal", "lateral"), strict=True):
         crop = crop_view(view, roi.centre_ras_mm, card.size, card.spacing_mm)
         pixels, inside = crop_image(torch.from_numpy(radiograph.attenuation()), view, crop)
@@ -99,11 +99,16 @@ def network_input(
                 "Move the ROI, or take a radiograph that shows the whole vertebra",
             )
         crops.append(standardise(pixels))
+        shown.append(as_displayed(crops[-1], view, role))
         views.append(crop)
         coverage.append(inside)
-    images = torch.stack(crops)
     affine = cube_affine(roi.centre_ras_mm, card.size, card.spacing_mm)
-    return NetworkInput(images, lift(card.lift, images, views, affine, card.size), affine, (coverage[0], coverage[1]))
+    return NetworkInput(
+        torch.stack(shown),
+        lift(card.lift, torch.stack(crops), views, affine, card.size),
+        affine,
+        (coverage[0], coverage[1]),
+    )
 
 
 def reconstruct(
@@ -126,7 +131,10 @@ def reconstruct(
     """
     rois = list(rois)
     target = choose_device(device)
-    network = bundle.network().to(target)
+    try:
+        network = bundle.network().to(target)
+    except torch.cuda.OutOfMemoryError as error:
+        raise _too_small("the network") from error
     notes = bundle.card.range_notes(geometry)
     done: list[Reconstruction] = []
     while len(done) < len(rois):
@@ -140,18 +148,37 @@ def reconstruct(
             output = run_network(network, inputs, target)
         except torch.cuda.OutOfMemoryError as error:
             torch.cuda.empty_cache()
-            if batch_size == 1:
-                raise DeviceError(
-                    "device cuda", "its memory is too small for one vertebra", "Run again with the device cpu"
-                ) from error
-            batch_size = max(1, batch_size // 2)
+            if len(batch) == 1:
+                raise _too_small("one vertebra") from error
+            batch_size = len(batch) // 2
             continue
+        except ValueError as error:  # the network does not take the cube that its card promises
+            raise _unfit(bundle, str(error)) from error
+        _check_output(output, bundle, batch)
         for n, (roi, one) in enumerate(zip(batch, inputs, strict=True)):
             edges = None if output.edges is None else output.edges[n, 0].numpy()
             done.append(_reconstruction(roi, one, output.volume[n, 0].numpy(), edges, bundle.card, notes))
     if progress is not None:
         progress(len(rois), len(rois), "")
     return done
+
+
+def _too_small(what: str) -> DeviceError:
+    return DeviceError("device cuda", f"its memory is too small for {what}", "Run again with the device cpu")
+
+
+def _unfit(bundle: Bundle, cause: str) -> BundleError:
+    return BundleError(bundle.path or bundle.card.name, cause, "Use another model: this one cannot be trusted")
+
+
+def _check_output(output: NetworkOutput, bundle: Bundle, batch: Sequence[VertebraROI]) -> None:
+    """Raise BundleError for what would otherwise become an empty or a wrongly placed vertebra without a word."""
+    expected = (len(batch), 1, *(bundle.card.size,) * 3)
+    if output.volume.shape != expected:
+        raise _unfit(bundle, f"its network gives {tuple(output.volume.shape)} voxels, its card says {expected}")
+    for roi, volume in zip(batch, output.volume, strict=True):
+        if not volume.isfinite().all():
+            raise _unfit(bundle, f"its network gives values that are no numbers for {roi.level}")
 
 
 def run_network(

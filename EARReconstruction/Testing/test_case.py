@@ -12,7 +12,7 @@ import SimpleITK as sitk
 from EARReconstructionLib.case import Case, Reference, read_case, write_case
 from EARReconstructionLib.errors import CaseError, EARError, GeometryError, RadiographError
 from EARReconstructionLib.geometry import BiplanarGeometry, View
-from EARReconstructionLib.radiograph import Radiograph, write_radiograph
+from EARReconstructionLib.radiograph import Radiograph, read_radiograph, write_radiograph
 from EARReconstructionLib.vertebra import VertebraROI
 
 HEIGHT, WIDTH = 60, 48
@@ -401,6 +401,7 @@ def test_a_geometry_that_was_adjusted_is_the_one_that_is_written(folder, tmp_pat
     back = read_case(write_case(case, tmp_path / "copy"))
     assert back.geometry == geometry
     assert back.frontal.view == geometry.frontal
+    assert read_radiograph(tmp_path / "copy" / "frontal.nrrd", "frontal").angles_deg == (4.0, 0.0)
 
 
 def test_every_error_is_one_that_a_face_shows(folder):

@@ -114,6 +114,16 @@ def test_an_argument_outweighs_a_written_view(tmp_path):
     np.testing.assert_array_equal(back.pixels, PIXELS)
 
 
+def test_a_written_image_is_mirrored_when_its_beam_is_turned_around(tmp_path):
+    """What was stored as PA and is read as AP shows the same patient; the central ray stays on its anatomy."""
+    view = View(180, 0, 1000, 1300, 0.2, HEIGHT, WIDTH, principal_point=(7.5, 9.0))
+    path = write_radiograph(radiograph(view=view, angles_deg=(180.0, 0.0)), tmp_path / "pa.nrrd")
+    back = read_radiograph(path, "frontal", alpha_deg=0)
+    np.testing.assert_array_equal(back.pixels, PIXELS[:, ::-1])
+    assert back.view == View(0, 0, 1000, 1300, 0.2, HEIGHT, WIDTH, principal_point=(WIDTH - 7.5, 9.0))
+    assert "stored layout: mirrored, to lie as seen from the source" in back.notes
+
+
 def test_a_written_file_knows_its_role(tmp_path):
     path = write_radiograph(radiograph(), tmp_path / "a.nrrd")
     with pytest.raises(RadiographError, match=r"saved as the frontal radiograph, not the lateral one. Swap"):
@@ -177,7 +187,7 @@ def test_orientation_can_be_given(tmp_path, orientation, turn):
     )
 
 
-@pytest.mark.parametrize("orientation", ["", "L", "L/X", "/", "L/R", "A/F"])
+@pytest.mark.parametrize("orientation", ["", "L", "L/X", "/", "L/R", "A/F", "LLR/F", "L/FHH"])
 def test_a_nonsense_orientation_is_refused(tmp_path, orientation):
     path = tmp_path / "a.mha"
     sitk.WriteImage(sitk.GetImageFromArray(PIXELS), str(path))

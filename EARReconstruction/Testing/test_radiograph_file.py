@@ -201,6 +201,7 @@ CONTENTS = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:End of file reached")
 @pytest.mark.parametrize(("content", "words"), CONTENTS.values(), ids=CONTENTS)
 def test_bad_contents_are_refused_with_name_cause_and_advice(tmp_path, content, words):
     path = tmp_path / "röntgen 1.dcm"

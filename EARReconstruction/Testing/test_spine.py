@@ -129,9 +129,9 @@ def test_the_greater_hu_stays_and_nobody_takes_what_is_far_outside_its_roi() -> 
     """L1 dreams up dense bone where the weak L2 is, and beyond both."""
     neighbour, beyond = (0.0, 0.0, -26.0), (0.0, 20.0, 0.0)
     upper = vertebra(
-        "L1", (0, 0, 0), matrix=cube_affine((0, 0, 0), 80, 1.0), shape=(80, 80, 80), bone=[(neighbour, 9.0, 1200.0)]
+        "L1", (0, 0, 0), matrix=cube_affine((0, 0, 0), 64, 1.0), shape=(64, 64, 64), bone=[(neighbour, 9.0, 1200.0)]
     )
-    lower = vertebra("L2", neighbour, hu=150.0, matrix=cube_affine(neighbour, 80, 1.0), shape=(80, 80, 80))
+    lower = vertebra("L2", neighbour, hu=150.0, matrix=cube_affine(neighbour, 64, 1.0), shape=(64, 64, 64))
     for pair in permutations([upper, lower]):
         spine = stitch(pair)
         assert value_at(spine.labels, neighbour) == 21

@@ -85,10 +85,11 @@ def test_nrrd_keeps_text_fields_and_nothing_of_the_format(tmp_path: Path) -> Non
     assert dict(read_volume(tmp_path / "v.nrrd").metadata) == {"unit": "HU", "level": "L1"}
 
 
-def test_nifti_with_one_time_step_is_a_volume(tmp_path: Path) -> None:
+@pytest.mark.parametrize("suffix", [".nii", ".nrrd"])
+def test_one_time_step_is_a_volume(tmp_path: Path, suffix: str) -> None:
     array = np.arange(120, dtype=np.int16).reshape(1, *SHAPE)
-    sitk.WriteImage(sitk.GetImageFromArray(array, isVector=False), str(tmp_path / "v.nii"))
-    np.testing.assert_array_equal(read_volume(tmp_path / "v.nii").array, array[0])
+    sitk.WriteImage(sitk.GetImageFromArray(array, isVector=False), str(tmp_path / f"v{suffix}"))
+    np.testing.assert_array_equal(read_volume(tmp_path / f"v{suffix}").array, array[0])
 
 
 def test_names_with_spaces_and_umlauts(tmp_path: Path) -> None:

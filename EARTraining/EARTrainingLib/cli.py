@@ -83,8 +83,9 @@ def compare(
     as_json: JsonOption = False,
 ) -> None:
     """Distances in mm between a reconstruction and a reference, in both directions, and their overlap (Dice)."""
-    from EARReconstructionLib.comparison import boxes_of, read_shapes, shapes_in_ct
+    from EARReconstructionLib.comparison import boxes_of, naming, read_shapes, shapes_in_ct
     from EARReconstructionLib.comparison import compare as compared
+    from EARReconstructionLib.errors import ReferenceSurfaceError
     from EARReconstructionLib.results import write_distances
     from EARReconstructionLib.volume_io import read_volume, written_whole
 
@@ -92,7 +93,14 @@ def compare(
         name = level.upper() if level else None
         rebuilt = read_shapes(reconstruction, level=name, space=space)
         if threshold is not None:
-            references = shapes_in_ct(read_volume(reference), threshold, boxes_of(rebuilt))
+            with naming(reference):
+                references = shapes_in_ct(read_volume(reference), threshold, boxes_of(rebuilt))
+            if not references:
+                raise ReferenceSurfaceError(
+                    reference,
+                    f"it has nothing above {threshold:g} HU where the reconstruction is",
+                    "Give a lower --threshold, or a CT of the same patient and frame (RAS mm)",
+                )
         else:
             references = read_shapes(reference, level=name, space=space)
         rows = compared(rebuilt, references)

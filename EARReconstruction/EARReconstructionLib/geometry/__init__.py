@@ -3,7 +3,7 @@
 from .biplanar import PRESETS, BiplanarGeometry
 from .cropping import crop_image, crop_view
 from .frames import LPS_FROM_RAS, Affine, cube_affine, inverse, transform_points, voxel_sizes_mm
-from .lifting import LIFTS, backproject, lift, replicate
+from .lifting import LIFTS, as_displayed, backproject, lift, replicate
 from .views import View
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "Affine",
     "BiplanarGeometry",
     "View",
+    "as_displayed",
     "backproject",
     "crop_image",
     "crop_view",

@@ -16,6 +16,16 @@ from .views import View
 LIFTS = ("replicate", "backproject")
 
 
+def as_displayed(image: torch.Tensor, view: View, role: str) -> torch.Tensor:
+    """An (..., H, W) image with its columns running to the patient's Left (frontal) or to Anterior (lateral).
+
+    That is how AP and left lateral images lie already; PA and right lateral ones are mirrored.
+    """
+    columns_run_to = view.camera_from_ras[0, :3]  # image right, RAS
+    right_way = columns_run_to[0] < 0 if role == "frontal" else columns_run_to[1] > 0
+    return image if right_way else image.flip(-1)
+
+
 def replicate(image: torch.Tensor, view: View, role: str) -> torch.Tensor:
     """The paper's lift (section 3): an (H, W) image repeated along its own beam, (H, D, W) with D = W.
 
@@ -24,12 +34,9 @@ def replicate(image: torch.Tensor, view: View, role: str) -> torch.Tensor:
     wrong by 1.6 mm on average and up to 6 mm at a corner.
     """
     n = image.shape[-1]
-    columns_run_to = view.camera_from_ras[0, :3]  # image right, RAS
-    from_below = image.flip(-2)  # rows run down, k runs up
+    plane = as_displayed(image, view, role).flip(-2)  # rows run down, k runs up
     if role == "frontal":
-        plane = from_below if columns_run_to[0] > 0 else from_below.flip(-1)
-        return plane[..., :, None, :].expand(*plane.shape[:-1], n, n)
-    plane = from_below if columns_run_to[1] > 0 else from_below.flip(-1)
+        return plane.flip(-1)[..., :, None, :].expand(*plane.shape[:-1], n, n)
     return plane[..., :, :, None].expand(*plane.shape, n)
 
 

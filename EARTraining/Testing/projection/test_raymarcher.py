@@ -117,6 +117,22 @@ def test_chords_of_a_ball(name):
     assert image.sum() == pytest.approx(expected.sum(), rel=1e-3)
 
 
+def test_a_fan_wider_than_any_axis():
+    """Two beads, one almost along R and one almost along A of the source: planes of one axis would miss either."""
+    view = View(45.0, 0.0, 100.0, 150.0, 0.5, 30, 540)
+    sigma = 1.5
+    beads = [view.source_ras_mm - 115 * np.array([np.cos(a), np.sin(a), 0]) for a in np.radians([7, 83])]
+    affine = np.eye(4)
+    affine[:3, 3] = view.source_ras_mm - (125, 125, 10)
+    volume = sampled(
+        lambda x: sum(np.exp(-((x - bead) ** 2).sum(-1) / (2 * sigma**2)) for bead in beads), affine, (21, 118, 118)
+    )
+    image = line_integrals(volume, affine, view)[0]
+    for bead in beads:
+        u, v = view.project(bead)[0].astype(int)
+        assert float(image[v, u]) == pytest.approx(sigma * np.sqrt(2 * np.pi), rel=0.1)
+
+
 def test_a_slab_is_measured_in_millimetres_and_channels_keep_apart():
     """40 voxels of 1.5 mm along the beam; beyond the outermost centres the volume fades within one voxel."""
     volume = torch.ones(2, 30, 40, 50)
