@@ -48,45 +48,35 @@ UNIT = "E2E"
 #: Networks that work on images have their size built in.
 SIZED = ("PSR", "SIT")
 
-MB = 1e6
-
 T = TypeVar("T")
 
 
 @dataclass
 class Turn:
-    """Seconds of one turn: on the clock, and of CPU time over all threads."""
+    """One turn at some work: seconds on the clock, CPU seconds of all threads, MB of the process before and at most."""
 
     wall_s: float = 0.0
     cpu_s: float = 0.0
+    before_mb: float = 0.0
+    peak_mb: float = 0.0
 
 
 @contextmanager
-def timed() -> Iterator[Turn]:
-    """Time a block."""
-    turn = Turn()
-    wall, cpu = time.perf_counter(), time.process_time()
-    try:
-        yield turn
-    finally:
-        turn.wall_s, turn.cpu_s = time.perf_counter() - wall, time.process_time() - cpu
-
-
-def memory_mb(field: str = "VmHWM") -> float:
-    """Memory of this process in MB: "VmHWM" the most it has held, "VmRSS" what it holds. Linux.
-
-    Not getrusage: a child's figure there starts at its parent's.
-    """
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith(f"{field}:"):
-            return int(line.split()[1]) * 1024 / MB
-    raise RuntimeError(f"/proc/self/status has no {field}")
-
-
-def forget_peak_memory() -> None:
-    """Let the peak start again from what the process holds now; where that is not allowed it stays as it is."""
+def measured() -> Iterator[Turn]:
+    """Measure a block. Where the system does not let the peak start anew, it is that of the process so far."""
     with suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
+    turn = Turn(before_mb=_memory_mb("VmRSS"))
+    wall, cpu = time.perf_counter(), time.process_time()
+    yield turn
+    turn.wall_s, turn.cpu_s = time.perf_counter() - wall, time.process_time() - cpu
+    turn.peak_mb = _memory_mb("VmHWM")
+
+
+def _memory_mb(field: str) -> float:
+    """A figure of this process from Linux. Not from getrusage: there a child's peak starts at its parent's."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 / 1e6 for line in lines if line.startswith(f"{field}:"))
 
 
 def in_own_process(work: Callable[..., T], *arguments: Any) -> T:
@@ -131,15 +121,14 @@ def prepared(name: str, arguments: Mapping[str, Any], size: int) -> tuple[Recons
 
 
 @torch.inference_mode()
-def peak_memory_mb(name: str, arguments: Mapping[str, Any], size: int, threads: int) -> tuple[float, float]:
-    """(peak, before) in MB: of this process with the network at work, and of it before there was one."""
+def alone(name: str, arguments: Mapping[str, Any], size: int, threads: int) -> Turn:
+    """A network made and run in this process, for its memory."""
     torch.set_num_threads(threads)
-    forget_peak_memory()
-    before = memory_mb("VmRSS")
-    network, x = prepared(name, arguments, size)
-    for _ in range(2):
-        network(x)
-    return memory_mb(), before
+    with measured() as turn:
+        network, x = prepared(name, arguments, size)
+        for _ in range(2):
+            network(x)
+    return turn
 
 
 @torch.inference_mode()
@@ -150,7 +139,7 @@ def interleaved(size: int, rounds: int) -> tuple[list[list[Turn]], list[float]]:
     loads = []
     for one_round in range(rounds + 1):
         for (network, x), own in zip(candidates, turns, strict=True):
-            with timed() as turn:
+            with measured() as turn:
                 network(x)
             if one_round:
                 own.append(turn)
@@ -170,9 +159,7 @@ def main() -> None:
         parser.error("--rounds must be at least 1")
     torch.set_num_threads(given.threads)
 
-    memory = [
-        in_own_process(peak_memory_mb, name, arguments, given.size, given.threads) for name, arguments in CANDIDATES
-    ]
+    memory = [in_own_process(alone, name, arguments, given.size, given.threads) for name, arguments in CANDIDATES]
     turns, loads = interleaved(given.size, given.rounds)
     wall = [statistics.median(turn.wall_s for turn in own) for own in turns]
     cpu = [statistics.median(turn.cpu_s for turn in own) for own in turns]
@@ -180,7 +167,6 @@ def main() -> None:
     rows = []
     for n, (name, arguments) in enumerate(CANDIDATES):
         network, _ = prepared(name, arguments, given.size)
-        peak, before = memory[n]
         rows.append(
             {
                 "network": " ".join([name, *(f"{key}={value}" for key, value in arguments.items())]),
@@ -191,8 +177,8 @@ def main() -> None:
                 "ratio": f"{wall[n] / wall[unit]:.2f}",
                 "cpu_s": f"{cpu[n]:.3f}",
                 "cpu_ratio": f"{cpu[n] / cpu[unit]:.2f}",
-                "peak_mb": f"{peak:.0f}",
-                "peak_less_libraries_mb": f"{peak - before:.0f}",
+                "peak_mb": f"{memory[n].peak_mb:.0f}",
+                "peak_without_libraries_mb": f"{memory[n].peak_mb - memory[n].before_mb:.0f}",
                 **circumstances(given.threads, given.rounds, loads),
             }
         )
@@ -203,8 +189,8 @@ def main() -> None:
         f"{statistics.mean(loads):.1f}; ratios to {UNIT}."
     )
     print(
-        f"Expected: EAR of width 16 at 128^3 within 3 s on 2 cores and 2 GB. Measured at {given.size}^3: {wall[0]:.2f} s "
-        f"({cpu[0]:.2f} s of CPU time over {given.threads} threads), {memory[0][0] / 1000:.2f} GB."
+        f"Expected: EAR of width 16 at 128^3 within 3 s on 2 cores and 2 GB. Measured at {given.size}^3: "
+        f"{wall[0]:.2f} s ({cpu[0]:.2f} s of CPU time over all threads), {memory[0].peak_mb / 1000:.2f} GB."
     )
 
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from .errors import BundleError
 from .geometry import LIFTS, BiplanarGeometry
@@ -165,7 +165,8 @@ def save_bundle(path: Path, card: ModelCard, network: torch.nn.Module) -> Bundle
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        save_file(weights, beside, metadata={METADATA_KEY: json.dumps(header)})
+        # Not save_file: its files are for their owner alone.
+        beside.write_bytes(save(weights, metadata={METADATA_KEY: json.dumps(header)}))
         beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)

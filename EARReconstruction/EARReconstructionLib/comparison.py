@@ -120,7 +120,7 @@ def shapes_in_ct(ct: Volume, threshold_hu: float, boxes: Mapping[str, tuple[Arra
         corners = list(product(*zip(low_mm, high_mm, strict=True)))
         ijk = transform_points(inverse(ct.ras_from_ijk), corners)
         low = np.maximum(np.floor(ijk.min(0)).astype(int), 0)
-        high = np.minimum(np.ceil(ijk.max(0)).astype(int) + 1, ct.array.shape[::-1])
+        high = np.clip(np.ceil(ijk.max(0)).astype(int) + 1, 0, ct.array.shape[::-1])
         part = ct.array[low[2] : high[2], low[1] : high[1], low[0] : high[0]]
         if not part.size or not (part > threshold_hu).any():
             continue

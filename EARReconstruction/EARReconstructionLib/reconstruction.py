@@ -86,7 +86,7 @@ def network_input(
 ) -> NetworkInput:
     """Crop, normalise and lift one vertebra from its two radiographs, frontal first.
 
-    Raises CaseError when a radiograph holds less than half of the crop.
+    Raises CaseError when a radiograph holds less than half of the crop, or nothing in it.
     """
     crops, shown, views, coverage = [], [], [], []
     for radiograph, view, role in zip(radiographs, geometry.views, ("frontal", "lateral"), strict=True):
@@ -97,6 +97,12 @@ def network_input(
                 radiograph.path,
                 f"only {100 * inside:.0f} % of the crop around {roi.level} lies in this {role} image",
                 "Move the ROI, or take a radiograph that shows the whole vertebra",
+            )
+        if pixels.min() == pixels.max():
+            raise CaseError(
+                radiograph.path,
+                f"all pixels of the crop around {roi.level} have the same value in this {role} image",
+                "Move the ROI, or take a radiograph that shows the vertebra",
             )
         crops.append(standardise(pixels))
         shown.append(as_displayed(crops[-1], view, role))

@@ -136,9 +136,7 @@ def write_result(result: Result, folder: Path, *, overwrite: bool = False, draw:
             "files": sorted(str(p.relative_to(beside)) for p in beside.rglob("*") if p.is_file()),
         }
         (beside / SUMMARY).write_text(json.dumps(summary, indent=1), encoding="utf-8")
-        if folder.exists():
-            shutil.rmtree(folder)
-        os.replace(beside, folder)
+        _put_in_place(beside, folder)
     except OSError as error:
         raise EARError(
             folder, f"it could not be written ({error.strerror or error})", "Choose a folder with room and write access"
@@ -149,14 +147,52 @@ def write_result(result: Result, folder: Path, *, overwrite: bool = False, draw:
 
 
 def check_output(folder: Path, overwrite: bool) -> None:
-    """Raise EARError when results may not be written to a folder; call it before the work, not after."""
+    """Raise EARError when results may not be written to a folder; call it before the work, not after.
+
+    What may be replaced is a folder with a summary of ours and no file that the summary does not list.
+    """
     folder = Path(folder)
+    blocked = next((p for p in folder.parents if p.exists() and not p.is_dir()), None)
+    if blocked is not None:
+        raise EARError(folder, f"{blocked} is a file, not a folder", "Choose another folder")
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return
-    if not (folder / SUMMARY).is_file():
+    listed = _listed_files(folder)
+    if not listed:
         raise EARError(folder, "it holds something else than results", "Choose a new or an empty folder")
     if not overwrite:
         raise EARError(folder, "it holds earlier results", "Choose another folder, or add --overwrite to replace them")
+    there = {str(p.relative_to(folder)) for p in folder.rglob("*") if not p.is_dir() or p.is_symlink()}
+    if there - listed:
+        raise EARError(
+            folder, f"besides earlier results it holds {min(there - listed)}", "Move that, or choose another folder"
+        )
+
+
+def _listed_files(folder: Path) -> set[str]:
+    """The files of a folder of results, its summary among them; nothing for any other folder."""
+    try:
+        summary = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
+        if {"case", "model", "vertebrae", "files"} <= set(summary):
+            return {SUMMARY, *summary["files"]}
+    except (OSError, ValueError, TypeError):
+        pass
+    return set()
+
+
+def _put_in_place(new: Path, folder: Path) -> None:
+    """Rename a complete folder to its place; what was there goes when the new one stands, and comes back if not."""
+    if not folder.exists():
+        os.replace(new, folder)
+        return
+    old = folder.with_name(f".{uuid.uuid4().hex}")
+    os.replace(folder, old)
+    try:
+        os.replace(new, folder)
+    except BaseException:
+        os.replace(old, folder)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def write_distances(comparisons: Sequence[Comparison], path: Path) -> None:

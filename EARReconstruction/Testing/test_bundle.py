@@ -5,6 +5,7 @@ import pickle
 import stat
 import struct
 from dataclasses import asdict, replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -60,9 +61,11 @@ def trained(architecture="E2E", arguments=None):
     torch.manual_seed(3)
     network = build(architecture, **(SMALL[architecture] if arguments is None else arguments))
     with torch.no_grad():
-        for value in network.state_dict().values():
-            if value.is_floating_point():
-                value.add_(0.1 * torch.randn_like(value)).abs_()
+        for name, value in network.state_dict().items():
+            if "running" in name:
+                value.add_(0.1 * torch.randn_like(value).abs())
+            elif value.is_floating_point():
+                value.add_(0.01 * torch.randn_like(value))
             else:
                 value.add_(17)
     return network.eval()
@@ -70,7 +73,7 @@ def trained(architecture="E2E", arguments=None):
 
 def network_input_of(network):
     generator = torch.Generator().manual_seed(5)
-    shape = (2, 2, 32, 32) if network.input_kind == "images" else (2, 2, 32, 32, 32)
+    shape = (1, 2, 32, 32) if network.input_kind == "images" else (1, 2, 32, 32, 32)
     return torch.randn(shape, generator=generator)
 
 
@@ -115,12 +118,9 @@ def refusal(path):
 class TestRoundTrip:
     @pytest.mark.parametrize("architecture", NETWORKS)
     def test_output_is_that_of_the_network_with_half_precision_weights(self, architecture, tmp_path):
-        try:
-            network = trained(architecture)
-            with torch.inference_mode():
-                expected = network(network_input_of(network))
-        except ValueError as error:
-            pytest.fail(f"{architecture}: {error}")
+        network = trained(architecture)
+        with torch.inference_mode():
+            expected = network(network_input_of(network))
         loaded = load_bundle(save_bundle(tmp_path / "a.safetensors", card(architecture), network).path).network()
         assert type(loaded) is type(network)
         assert not loaded.training
@@ -204,13 +204,15 @@ class TestSaving:
             save_bundle(path, card(), trained())
         before = path.read_bytes() if earlier else None
 
-        def fails(_weights, place, **_):
-            place.write_bytes(b"half")
+        def fails(place, content):
+            with place.open("wb") as stream:
+                stream.write(content[:100])
             raise OSError(28, "No space left on device")
 
-        monkeypatch.setattr(module, "save_file", fails)
-        with pytest.raises((OSError, EARError)):
-            save_bundle(path, card(), build("E2E", width=2))
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "write_bytes", fails)
+            with pytest.raises((OSError, EARError)):
+                save_bundle(path, card(), build("E2E", width=2))
         assert [p.name for p in tmp_path.iterdir()] == (["a.safetensors"] if earlier else [])
         assert not earlier or path.read_bytes() == before
 
@@ -249,7 +251,9 @@ class TestRefusal:
         path.write_bytes(path.read_bytes() + b"\0")
         refusal(path)
 
-    @pytest.mark.parametrize("content", [b"", b"PNG", b"\xff" * 4096, b"{}", b"\0" * 64, b"\x89PNG\r\n\x1a\n" + b"0" * 99])
+    @pytest.mark.parametrize(
+        "content", [b"", b"PNG", b"\xff" * 4096, b"{}", b"\0" * 64, b"\x89PNG\r\n\x1a\n" + b"0" * 99]
+    )
     def test_other_content(self, path, content):
         path.write_bytes(content)
         refusal(path)
@@ -283,7 +287,8 @@ class TestRefusal:
             assert "not an EAR bundle" in refusal(path)
 
     @pytest.mark.parametrize(
-        "header", ["", "{", "[]", "7", "null", '"text"', "{}", '{"version": 1}', '{"version": 1, "card": []}', "[" * 99999]
+        "header",
+        ["", "{", "[]", "7", "null", '"text"', "{}", '{"version": 1}', '{"version": 1, "card": []}', "[" * 99999],
     )
     def test_a_header_that_is_none(self, path, header):
         refusal(rewritten(path, lambda _: header or " "))
@@ -378,7 +383,9 @@ class TestPickle:
 
     @pytest.mark.parametrize("zipped", [True, False])
     def test_a_pytorch_file_is_never_executed(self, path, trace, zipped):
-        torch.save({"state_dict": {"a": torch.zeros(2)}, "bomb": Bomb(trace)}, path, _use_new_zipfile_serialization=zipped)
+        torch.save(
+            {"state_dict": {"a": torch.zeros(2)}, "bomb": Bomb(trace)}, path, _use_new_zipfile_serialization=zipped
+        )
         assert "pickle" in refusal(path)
         assert not trace.exists()
 

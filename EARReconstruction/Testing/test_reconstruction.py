@@ -398,6 +398,13 @@ class TestNotes:
                 (cut, images[1]), BiplanarGeometry(short, geometry.lateral), [roi(centre=centre)], Fake(Product())
             )
 
+    def test_a_crop_without_contrast_is_refused(self, image_pair):
+        """Collimated or over-exposed: z-scored it would be nothing, and nothing is no vertebra."""
+        images, geometry = image_pair
+        blind = replace(images[1], pixels=np.where(np.arange(260) < 220, 0, images[1].pixels + 1).astype(np.float32))
+        with pytest.raises(CaseError, match=r"lateral\.nrrd.*L1.*same value"):
+            reconstruct((images[0], blind), geometry, [roi()], Fake(Product()))
+
     def test_a_roi_behind_the_source_is_refused(self, image_pair):
         images, geometry = image_pair
         with pytest.raises(GeometryError):
@@ -408,7 +415,7 @@ class TestDevice:
     def test_names(self, monkeypatch):
         monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
         assert choose_device().type == choose_device("auto").type == choose_device("cpu").type == "cpu"
-        with pytest.raises(DeviceError, match="cuda.*CPU"):
+        with pytest.raises(DeviceError, match=r"cuda.*CPU"):
             choose_device("cuda")
         with pytest.raises(DeviceError, match="auto, cuda or cpu"):
             choose_device("tpu")
@@ -444,7 +451,7 @@ class TestDevice:
     def test_out_of_memory_for_one_asks_for_the_cpu(self, spine, small_memory):
         images, geometry, rois = spine
         tried, _ = small_memory
-        with pytest.raises(DeviceError, match="memory.*cpu"):
+        with pytest.raises(DeviceError, match=r"memory.*cpu"):
             reconstruct(images, geometry, rois, Fake(Product()), batch_size=3)
         assert tried == [3, 1]
 
@@ -454,5 +461,5 @@ class TestDevice:
                 raise torch.cuda.OutOfMemoryError("CUDA out of memory")
 
         images, geometry = image_pair
-        with pytest.raises(DeviceError, match="memory.*cpu"):
+        with pytest.raises(DeviceError, match=r"memory.*cpu"):
             reconstruct(images, geometry, [roi()], Fake(Heavy()))

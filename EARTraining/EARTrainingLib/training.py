@@ -105,6 +105,7 @@ def train(
     state = _Checkpoint(out / "checkpoint.pt", recipe)
     parts = {"network": network, "averaged": averaged, "optimizer": optimizer, "schedule": schedule}
     step, (hu_mean, hu_sd) = state.load(parts) or (0, hu_statistics(samples))
+    _forget_after(step, out / "log.csv")
     volumetric = network.input_kind == "volumes"
     if volumetric:
         network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
@@ -183,6 +184,15 @@ def _append(path: Path, rows: list[dict[str, float]]) -> None:
         if new:
             writer.writeheader()
         writer.writerows(rows)
+
+
+def _forget_after(step: int, path: Path) -> None:
+    """Drop the rows of steps that a run logged and was killed before it could save them: they come again."""
+    if path.exists():
+        heading, *rows = path.read_text().splitlines(keepends=True)
+        beside = path.with_suffix(".part")
+        beside.write_text("".join([heading, *(row for row in rows if int(row.split(",")[0]) <= step)]))
+        os.replace(beside, path)
 
 
 def _one_thread(_worker: int) -> None:

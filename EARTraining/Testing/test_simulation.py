@@ -80,7 +80,7 @@ def centroid_ras(weights):
 
 
 def shift_between(moved, still):
-    """Least-squares (column, row) shift in pixels that carries ``still`` into ``moved``, after fitting gain and offset."""
+    """Least-squares (column, row) shift in pixels from ``still`` to ``moved``, besides a gain and an offset."""
     gv, gu = torch.gradient(still)
     columns = torch.stack([x.flatten() for x in (still, torch.ones_like(still), -gu, -gv)], -1).double()
     gain, _, du, dv = torch.linalg.lstsq(columns, moved.flatten().double()).solution
@@ -194,7 +194,7 @@ def test_the_roi_error_moves_bone_and_images_together(seed):
 
 
 def test_the_grid_beyond_the_cube_may_be_of_any_size_that_keeps_the_middle():
-    """A bone at the centre of a larger scene is at the centre of the cube; a grid that cannot have it there is refused."""
+    """A bone at the centre of a scene is at the centre of the cube; a grid that has no such centre is refused."""
     for size in (SIZE, 38, 48):
         sample = simulate(scene(((0, 0, 0), 12), size=size), replace(CLEAR, augment=False), (0,))
         np.testing.assert_allclose(centroid_ras(occupancy(sample.target_hu)), 0, atol=1e-3)

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from ..projection import xray_pair
-from .columns import Column, thinned, with_neighbours
+from .columns import TRAINED_LEVELS, CollectionError, Column, thinned, with_neighbours
 from .phantom import ct, random_spine
 from .scenes import box_ras_mm
 
@@ -107,8 +107,8 @@ def phantom_case(
 ) -> Path:
     """A made-up lower spine, one more vertebra above as a neighbour, transverse processes longer on the left."""
     rng = np.random.default_rng(seed)
-    shown = LEVELS[LEVELS.index(levels[0]) - 1 : LEVELS.index(levels[-1]) + 1]
-    shown = tuple(n for n in shown if n not in ("T13",))
+    first, last = (TRAINED_LEVELS.index(level) for level in (levels[0], levels[-1]))
+    shown = TRAINED_LEVELS[max(first - 1, 0) : last + 1]
     spine = random_spine(rng, shown, scoliosis_deg=12.0, marker_mm=MARKER_MM)
     low, high = (np.asarray(x) for x in spine.bounding_box_mm())
     size = np.ceil(high - low).astype(int) + 6
@@ -129,14 +129,20 @@ def bone_from_labels(labels: Volume, seed: int = 0) -> NDArray[np.float32]:
 
 
 def person_case(folder: Path, column: Column, ct_path: Path | None = None, *, in_situ: bool = False) -> Path:
-    """A person of a collection. With a CT its own density is used, of the bone alone or, in situ, of everything."""
+    """A person of a collection. With a CT its own density is used, of the bone alone or, in situ, of everything.
+
+    Raises CollectionError for a CT on another grid than the mask.
+    """
     labels = column.labels
     if ct_path is None:
         labels = with_neighbours(thinned(labels))
         hu = bone_from_labels(labels)
     else:
-        hu = read_volume(ct_path).array.astype(np.float32)
-        assert hu.shape == labels.array.shape, f"{ct_path} and its mask are not on one grid"
+        volume = read_volume(ct_path)
+        same = volume.array.shape == labels.array.shape
+        if not same or not np.allclose(volume.ras_from_ijk, labels.ras_from_ijk, atol=1e-2):
+            raise CollectionError(ct_path, "it and the mask are not on one grid", "Give the CT that the mask is of")
+        hu = volume.array.astype(np.float32)
         if not in_situ:
             hu = np.where(ndimage.binary_dilation(labels.array > 0), hu, -1000.0).astype(np.float32)
     name = f"{column.source} {column.person}{' in situ' if in_situ else ''}"
@@ -158,6 +164,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if given.phantom is not None:
         print(phantom_case(given.out, given.phantom))
         return
+    if given.collection is None or given.person is None:
+        parser.error("give --phantom, or --collection and --person")
     for column in read_columns(given.collection):
         if column.person == given.person:
             print(person_case(given.out, column, given.ct, in_situ=given.in_situ))

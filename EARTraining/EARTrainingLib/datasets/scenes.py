@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from EARReconstructionLib.geometry import Affine, cube_affine
 from EARReconstructionLib.vertebra import VERSE_LABEL
-from EARReconstructionLib.volume_io import Volume, resample
+from EARReconstructionLib.volume_io import Volume, resample, written_whole
 from numpy.typing import NDArray
 from scipy import ndimage
 
@@ -114,18 +114,16 @@ def signed_distance(
 
 def save_scenes(path: Path, items: list[Scene]) -> None:
     """Write scenes to one compressed .npz, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_suffix(".part.npz")
-    np.savez_compressed(
-        beside,
-        names=np.array([(s.person, s.source, s.level) for s in items]),
-        target_mm=np.stack([s.target_mm for s in items]),
-        others_mm=np.stack([s.others_mm for s in items]),
-        spacing_mm=np.array([s.spacing_mm for s in items]),
-        centre_ras_mm=np.array([s.centre_ras_mm for s in items]),
-        size_mm=np.array([s.size_mm for s in items]),
-    )
-    beside.replace(path)
+    with written_whole(path) as beside:
+        np.savez_compressed(
+            beside,
+            names=np.array([(s.person, s.source, s.level) for s in items]),
+            target_mm=np.stack([s.target_mm for s in items]),
+            others_mm=np.stack([s.others_mm for s in items]),
+            spacing_mm=np.array([s.spacing_mm for s in items]),
+            centre_ras_mm=np.array([s.centre_ras_mm for s in items]),
+            size_mm=np.array([s.size_mm for s in items]),
+        )
 
 
 def load_scenes(path: Path) -> list[Scene]:
