@@ -95,6 +95,14 @@ class TestDice:
         assert row.error.assd_mm == pytest.approx(11, abs=0.3)
         assert np.sign(row.error.mean_signed_mm) == np.sign(ours - theirs)
 
+    def test_a_stray_piece_of_a_mask_counts_wherever_it_is(self):
+        island = ball(10)
+        stray = ball(10, size=90)
+        far = np.linalg.norm(points(stray.ras_from_ijk, (90,) * 3) - CENTRE - [30, 0, 0], axis=-1) < 8
+        stray = Volume(stray.array | far, stray.ras_from_ijk)
+        (row,) = compare({"L1": Shape(sphere(10), cut_to_box(island))}, {"L1": Shape(sphere(10), stray)})
+        assert row.dice == pytest.approx(2 * 10**3 / (10**3 + 10**3 + 8**3), abs=0.02)
+
     def test_concentric_and_coloured(self):
         (row,) = compare({"L1": as_mask(ball(10))}, {"L1": as_mask(ball(12))})
         scalars = row.surface.GetPointData().GetArray(SIGNED_DISTANCE)

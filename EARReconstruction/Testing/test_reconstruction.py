@@ -120,6 +120,11 @@ def preset(name, angle_deg=90.0, height=260):
     return BiplanarGeometry.from_preset(name, angle_deg=angle_deg, iso_pixel_mm=0.9, height=height, width=260)
 
 
+def from_the_other_side():
+    """PA and right lateral: both images are mirrored to those of an AP and left lateral pair."""
+    return BiplanarGeometry(*(View(alpha, 0.0, 900.0, 1250.0, 1.2, 260, 260) for alpha in (180.0, -90.0)))
+
+
 #: (geometry, centre of the ROI in RAS mm)
 SETUPS = {
     "AP and lateral": (preset("default"), (0.0, 0.0, 0.0)),
@@ -130,6 +135,7 @@ SETUPS = {
     "200 mm above the central ray": (preset("default", height=640), (15.0, -20.0, 200.0)),
     "200 mm below the central ray, c-arm": (preset("c-arm", height=760), (-15.0, 10.0, -200.0)),
     "tilted, isocentre elsewhere": (tilted(), (25.0, -30.0, 180.0)),
+    "PA and right lateral": (from_the_other_side(), (15.0, -20.0, 40.0)),
 }
 
 #: Off centre by this, RAS mm; no two alike, whatever the sign.
@@ -162,7 +168,9 @@ class TestPlace:
         (one,) = reconstruct(images, geometry, [roi(centre=centre)], Fake(Product()))
         assert np.abs(placed(one.volume_hu, one.ras_from_ijk) - place).max() < 0.35 * SPACING_MM
 
-    @pytest.mark.parametrize("name", ["AP and lateral", "c-arm", "oblique 60", "tilted, isocentre elsewhere"])
+    @pytest.mark.parametrize(
+        "name", ["AP and lateral", "c-arm", "oblique 60", "tilted, isocentre elsewhere", "PA and right lateral"]
+    )
     def test_a_body_is_told_apart_from_its_mirror_images(self, name):
         geometry, centre = SETUPS[name]
         # One bead per height, so that none is the shadow of two others.
@@ -187,6 +195,18 @@ class TestPlace:
         assert likeness(truth) > 0.8
         for what, mirror in mirrors.items():
             assert likeness(mirror) < 0.3, what
+
+    def test_a_network_of_images_sees_pa_as_ap_and_right_lateral_as_left(self):
+        """It cannot know from which side its images were taken."""
+        place, seen = (14.0, 11.0, 6.0), []
+        for geometry in (preset("long-film"), from_the_other_side()):
+            images = radiographs_of(*beads((0, 0, 0), [place]), geometry)
+            seen.append(network_input(images, geometry, roi(), CARD).images)
+        for ap, pa in zip(*seen, strict=True):
+            (v, u), (v_other, u_other) = (np.unravel_index(int(image.argmax()), image.shape) for image in (ap, pa))
+            assert abs(u - u_other) <= 1
+            assert abs(v - v_other) <= 1
+            assert abs(u - 15.5) > 4
 
     def test_the_cube_is_centred_on_the_roi(self):
         geometry, centre = SETUPS["c-arm"]

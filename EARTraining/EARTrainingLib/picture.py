@@ -23,8 +23,9 @@ from vtk.util.numpy_support import vtk_to_numpy
 
 matplotlib.use("Agg")  # a picture needs no screen
 
-#: Where a camera stands, RAS, and what a person calls that view.
-CAMERAS = {"from the front": (0, 1, 0), "from the left": (-1, 0, 0), "from behind": (0, -1, 0)}
+#: Where a camera stands, RAS, and what a person calls that view. From the right, so that Anterior is on the right hand
+#: as in a lateral radiograph.
+CAMERAS = {"from the front": (0, 1, 0), "from the right": (1, 0, 0), "from behind": (0, -1, 0)}
 
 BONE = (0.93, 0.87, 0.74)
 
@@ -66,15 +67,15 @@ def draw_result(
     Raises RuntimeError when this machine cannot draw in 3-D without a screen.
     """
     measured = {n: s for n, s in surfaces.items() if s.GetPointData().GetArray(SIGNED_DISTANCE) is not None}
-    figure = Figure(figsize=(19, 8.6), facecolor="#101418", layout="constrained")
+    figure = Figure(figsize=(19, 8), facecolor="#101418", layout="constrained")
     widths = [1.05, 1.05, *([1] * (3 if measured else 2))]
     grid = figure.add_gridspec(1, len(widths), width_ratios=widths)
     axes = [figure.add_subplot(grid[0, n]) for n in range(len(widths))]
     for axis, radiograph, view, name in zip(axes, radiographs, views, ("AP", "Lateral"), strict=False):
         _draw_radiograph(axis, radiograph, view, rois, name)
-    front, left, behind = CAMERAS.items()
-    for axis, (name, camera), heat in [(axes[2], left, False)] + (
-        [(axes[3], left, True), (axes[4], behind, True)] if measured else [(axes[3], front, False)]
+    front, side, behind = CAMERAS.items()
+    for axis, (name, camera), heat in [(axes[2], side, False)] + (
+        [(axes[3], side, True), (axes[4], behind, True)] if measured else [(axes[3], front, False)]
     ):
         shown = measured if heat else surfaces
         _show(axis, render_surfaces(list(shown.values()), camera, range_mm if heat else None))
@@ -180,7 +181,7 @@ def render_surfaces(
     width, height, _ = image.GetDimensions()
     pixels = vtk_to_numpy(image.GetPointData().GetScalars()).reshape(height, width, -1)[::-1, :, :3].copy()
     window.Finalize()
-    if pixels.std() < 1:
+    if pixels.std((0, 1)).max() < 1:
         raise RuntimeError(
             "nothing was drawn: install a software renderer (Debian: libegl1 libegl-mesa0 libgl1-mesa-dri)"
         )

@@ -123,7 +123,7 @@ class TestRendering:
         [
             ("from the front", (20, 0, 0), (-20, 0, 0)),  # the patient's right is on our left
             ("from behind", (-20, 0, 0), (20, 0, 0)),
-            ("from the left", (0, 20, 0), (0, -20, 0)),  # the patient looks to our left
+            ("from the right", (0, -20, 0), (0, 20, 0)),  # the patient looks to our right
         ],
     )
     def test_cameras_stand_where_they_say(self, camera, left_edge, right_edge):

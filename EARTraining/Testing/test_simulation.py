@@ -174,7 +174,17 @@ def test_neighbours_are_in_the_images_only():
     assert not torch.allclose(alone.images, column.images, atol=0.1)
 
 
-def test_a_larger_scale_makes_a_larger_bone_and_its_shell_no_thinner_than_its_distances():
+def test_a_larger_bone_has_larger_distances():
+    """Its shell and its partial volume would be too thin or too thick otherwise."""
+    for scale in (0.85, 1.15):
+        settings = replace(UNBENT, scale=(scale, scale))
+        bent, _ = module._bent(scene(((0, 0, 0), 14)), settings, np.random.default_rng(0), torch.Generator())
+        places = torch.from_numpy(np.linalg.norm(grid_points(), axis=-1))
+        near = (places > 6) & (places < 24)
+        np.testing.assert_allclose(bent[near], places[near] - 14 * scale, atol=0.3)
+
+
+def test_a_larger_scale_makes_a_larger_bone():
     volumes = []
     for scale in (0.85, 1.0, 1.15):
         sample = simulate(scene(((0, 0, 0), 20)), replace(UNBENT, scale=(scale, scale)), (0,))

@@ -17,7 +17,7 @@ from EARReconstructionLib.case import Case, Reference, write_case
 from EARReconstructionLib.geometry import PRESETS, BiplanarGeometry, View, transform_points
 from EARReconstructionLib.radiograph import Radiograph
 from EARReconstructionLib.vertebra import LEVELS, VERSE_LABEL, VertebraROI
-from EARReconstructionLib.volume_io import Volume, read_volume, write_labels
+from EARReconstructionLib.volume_io import Volume, largest_piece, read_volume, write_labels
 from numpy.typing import NDArray
 from scipy import ndimage
 
@@ -54,7 +54,7 @@ def case_of(
     """
     rois = []
     for level in levels:
-        box = box_ras_mm(labels.array == VERSE_LABEL[level], labels.ras_from_ijk)
+        box = box_ras_mm(largest_piece(labels.array == VERSE_LABEL[level]), labels.ras_from_ijk)
         assert box is not None, f"{level} is not in the labels"
         centre, size = (box[0] + box[1]) / 2, box[1] - box[0]
         rois.append(VertebraROI(level, tuple(np.round(centre, 2).tolist()), tuple(np.round(size, 2).tolist())))

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from EARReconstructionLib.geometry import Affine, cube_affine
 from EARReconstructionLib.vertebra import VERSE_LABEL
-from EARReconstructionLib.volume_io import Volume, resample, written_whole
+from EARReconstructionLib.volume_io import Volume, largest_piece, resample, written_whole
 from numpy.typing import NDArray
 from scipy import ndimage
 
@@ -53,7 +53,7 @@ def scenes(column: Column, size: int, spacing_mm: float) -> Iterator[Scene]:
 def scene(person: str, source: str, level: str, labels: Volume, size: int, spacing_mm: float) -> Scene:
     """One vertebra of a label volume as a Scene. Raises ValueError when its label is not there."""
     target = labels.array == VERSE_LABEL[level]
-    box = box_ras_mm(target, labels.ras_from_ijk)
+    box = box_ras_mm(largest_piece(target), labels.ras_from_ijk)  # a stray voxel must not move the centre
     if box is None:
         raise ValueError(f"{person}: no voxel is labelled {level}")
     low, high = box
