@@ -20,7 +20,6 @@ from .case import Case
 from .distance import SurfaceError, dice, surface_error, with_distances
 from .errors import ReferenceSurfaceError
 from .geometry import Affine, inverse, transform_points
-from .spine import Spine
 from .surface import MESH_SUFFIXES, isosurface, mask_surface, read_surface
 from .vertebra import LEVELS, VERSE_LABEL
 from .volume_io import Volume, largest_piece, read_volume, resample_mask_to
@@ -80,13 +79,6 @@ def compare(shapes: Mapping[str, Shape], references: Mapping[str, Shape]) -> lis
             "Name the level of a single vertebra, or give the reference of the same spine",
         )
     return [_compared(level, shapes[level], references[level]) for level in common]
-
-
-def shapes_of_spine(spine: Spine) -> dict[str, Shape]:
-    """The vertebrae of a stitched spine."""
-    return {
-        level: Shape(surface, _masked(spine.labels, VERSE_LABEL[level])) for level, surface in spine.surfaces.items()
-    }
 
 
 def reference_shapes(case: Case) -> dict[str, Shape]:
@@ -280,12 +272,25 @@ def _from_labels(volume: Volume, path: Path, level: str | None) -> dict[str, Sha
 
 
 def _from_results(folder: Path) -> dict[str, Shape]:
-    labels, surfaces = folder / "spine-labels.seg.nrrd", sorted((folder / "surfaces").glob("*.ply"))
-    if not labels.is_file() or not surfaces:
+    """Each vertebra as it was measured when it was written: on its own grid, not on the spine's."""
+    shapes = {}
+    for level in LEVELS:
+        surface, volume = folder / "surfaces" / f"{level}.ply", folder / "volumes" / f"{level}.nrrd"
+        if not surface.is_file() or not volume.is_file():
+            continue
+        hu = read_volume(volume)
+        try:
+            threshold = float(hu.metadata["threshold_hu"])
+        except (KeyError, ValueError) as error:
+            raise ReferenceSurfaceError(
+                volume, "its header does not say which HU is bone", "Give a file that `ear reconstruct` wrote"
+            ) from error
+        shapes[level] = Shape(
+            read_surface(surface), Volume(largest_piece(hu.array > threshold), hu.ras_from_ijk), surface
+        )
+    if not shapes:
         raise ReferenceSurfaceError(folder, "it is no folder of results", "Give one that `ear reconstruct` wrote")
-    volume = read_volume(labels)
-    order = sorted((p for p in surfaces if p.stem in VERSE_LABEL), key=lambda p: LEVELS.index(p.stem))
-    return {p.stem: Shape(read_surface(p), _masked(volume, VERSE_LABEL[p.stem]), p) for p in order}
+    return shapes
 
 
 def _listed(shapes: Mapping[str, Shape]) -> str:

@@ -16,11 +16,12 @@ from vtkmodules.vtkCommonDataModel import vtkPolyData
 
 from .bundle import Bundle
 from .case import Case
-from .comparison import Comparison, compare, reference_shapes, shapes_of_spine
+from .comparison import Comparison, Shape, compare, reference_shapes
 from .errors import CaseError, EARError, ReferenceSurfaceError
 from .reconstruction import Cancel, Progress, Reconstruction, choose_device, reconstruct
 from .spine import Spine, stitch, write_spine
-from .volume_io import write_volume
+from .surface import write_surface
+from .volume_io import Volume, write_volume
 
 SUMMARY = "summary.json"
 DISTANCES = "distances.csv"
@@ -90,7 +91,8 @@ def run_case(
         cancel=cancel,
     )
     spine = stitch(rebuilt)
-    shapes = {level: shape for level, shape in shapes_of_spine(spine).items() if level in references}
+    masks = {one.roi.level: Volume(one.mask, one.ras_from_ijk) for one in rebuilt}
+    shapes = {level: Shape(spine.surfaces[level], masks[level]) for level in spine.surfaces if level in references}
     comparisons, remarks = [], []
     for level, shape in shapes.items():
         try:
@@ -104,8 +106,8 @@ def run_case(
 def write_result(result: Result, folder: Path, *, overwrite: bool = False, draw: Draw | None = None) -> dict[str, Any]:
     """Write a result into a folder that appears when all of it is there; return the summary that it holds.
 
-    volumes/LEVEL.nrrd (HU) and LEVEL-edges.nrrd, spine.nrrd, spine-labels.seg.nrrd, surfaces/LEVEL.ply (carrying the
-    distances if there is a reference), distances.csv, summary.json, and what ``draw`` adds.
+    volumes/LEVEL.nrrd (HU) and LEVEL-edges.nrrd, spine.nrrd, spine-labels.seg.nrrd, surfaces/LEVEL.ply, summary.json,
+    with a reference distances.csv and distances/LEVEL.vtp (the surface with its distances), and what ``draw`` adds.
 
     overwrite: replace a folder of earlier results, never one of anything else. Raises EARError.
     """
@@ -114,13 +116,15 @@ def write_result(result: Result, folder: Path, *, overwrite: bool = False, draw:
     beside = folder.with_name(f".{uuid.uuid4().hex}")
     try:
         beside.mkdir(parents=True)
-        write_spine(Spine(result.spine.volume, result.spine.labels, result.surfaces), beside)
+        write_spine(result.spine, beside)
         for one in result.reconstructions:
             place = beside / "volumes" / one.roi.level
-            metadata = {"model": one.model, "threshold_hu": f"{one.threshold_hu:g}"}
+            metadata = {"model": one.model, "threshold_hu": repr(one.threshold_hu)}
             write_volume(place.with_suffix(".nrrd"), one.volume_hu, one.ras_from_ijk, metadata=metadata)
             if one.edges is not None:
                 write_volume(place.with_name(f"{one.roi.level}-edges.nrrd"), one.edges, one.ras_from_ijk)
+        for compared in result.comparisons:  # PLY has no place for distances; 3D Slicer colours a VTP by them
+            write_surface(beside / "distances" / f"{compared.level}.vtp", compared.surface)
         if result.comparisons:
             write_distances(result.comparisons, beside / DISTANCES)
         notes = list(result.notes)

@@ -12,14 +12,12 @@ from EARReconstructionLib.comparison import (
     read_shapes,
     reference_shapes,
     shapes_in_ct,
-    shapes_of_spine,
     surface_mask,
 )
 from EARReconstructionLib.distance import SIGNED_DISTANCE
 from EARReconstructionLib.errors import ReferenceSurfaceError
 from EARReconstructionLib.geometry import BiplanarGeometry, cube_affine, transform_points
 from EARReconstructionLib.radiograph import Radiograph
-from EARReconstructionLib.spine import Spine
 from EARReconstructionLib.surface import isosurface, mask_surface, points_of, polydata, triangles_of, write_surface
 from EARReconstructionLib.vertebra import VERSE_LABEL, VertebraROI
 from EARReconstructionLib.volume_io import Volume, write_labels, write_volume
@@ -358,16 +356,6 @@ class TestReference:
         write_volume(tmp_path / "ct.nrrd", np.full((80, 40, 40), 1024, np.int16), cube_affine(CENTRE, 80, 1.0))
         with pytest.raises(ReferenceSurfaceError, match=r"ct\.nrrd.*200"):
             reference_shapes(case_with(Reference(volume=tmp_path / "ct.nrrd")))
-
-
-def test_the_vertebrae_of_a_spine(labels):
-    surfaces = {n: mask_surface(labels.array == VERSE_LABEL[n], labels.ras_from_ijk) for n in ("L1", "L2")}
-    shapes = shapes_of_spine(Spine(labels, labels, surfaces))
-    assert list(shapes) == ["L1", "L2"]
-    for level, shape in shapes.items():
-        assert shape.mask.array.sum() == (labels.array == VERSE_LABEL[level]).sum()
-        (row,) = compare({level: shape}, {level: Shape(surfaces[level], labels_of(labels, level))})
-        assert row.dice == 1
 
 
 def labels_of(labels, level):

@@ -22,6 +22,8 @@ from EARReconstructionLib.spine import stitch
 from EARReconstructionLib.surface import mask_surface, read_surface, write_surface
 from EARReconstructionLib.vertebra import VERSE_LABEL, VertebraROI
 from EARReconstructionLib.volume_io import read_volume, write_labels
+from vtkmodules.util.numpy_support import vtk_to_numpy
+from vtkmodules.vtkIOXML import vtkXMLPolyDataReader
 
 SIZE = 32
 PLACES = {"T12": (2.0, -3.0, 30.0), "L1": (0.0, 4.0, -5.0)}
@@ -146,10 +148,23 @@ class TestWriting:
         write_distances(result.comparisons[:1], tmp_path / "one.csv")
         assert len((tmp_path / "one.csv").read_text().splitlines()) == 2
 
+    def test_surfaces_that_carry_their_distances(self, case, tmp_path):
+        result = result_of(case)
+        write_result(result, tmp_path / "out")
+        for one in result.comparisons:
+            reader = vtkXMLPolyDataReader()
+            reader.SetFileName(str(tmp_path / "out" / "distances" / f"{one.level}.vtp"))
+            reader.Update()
+            scalars = reader.GetOutput().GetPointData().GetArray(SIGNED_DISTANCE)
+            np.testing.assert_allclose(vtk_to_numpy(scalars), one.error.signed_mm, atol=1e-4)
+            box = np.reshape(read_surface(tmp_path / "out" / "distances" / f"{one.level}.vtp").GetBounds(), (3, 2))
+            np.testing.assert_allclose(box.mean(1), PLACES[one.level], atol=0.1)
+
     def test_without_a_reference_there_is_no_table(self, case, tmp_path):
         summary = write_result(result_of(case, compared=False), tmp_path / "out")
         assert summary["comparison"] == []
         assert not (tmp_path / "out" / "distances.csv").exists()
+        assert not (tmp_path / "out" / "distances").exists()
 
     def test_what_is_drawn_is_listed_and_its_notes_are_kept(self, case, tmp_path):
         def draw(result, folder):
@@ -184,7 +199,7 @@ class Boom(Exception):
 
 
 #: Every function that writes, and how it fails.
-WRITERS = ["write_spine", "write_volume", "write_distances"]
+WRITERS = ["write_spine", "write_volume", "write_surface", "write_distances"]
 
 
 class TestWholeOrAbsent:

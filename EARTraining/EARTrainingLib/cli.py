@@ -126,22 +126,24 @@ def models(as_json: JsonOption = False) -> None:
 
             print(json.dumps([{**asdict(b.card), "sha256": b.sha256, "path": str(b.path)} for b in bundles], indent=1))
             return
-        table = Table(title="Installed models")
-        for heading in ("name", "network", "cube", "X-rays", "angle", "SOD", "levels", "licence of its data"):
-            table.add_column(heading)
         for bundle in bundles:
             card = bundle.card
-            table.add_row(
-                card.name + (" (default)" if card.name == DEFAULT_MODEL else ""),
-                card.architecture,
-                f"{card.size} x {card.spacing_mm:g} mm",
-                card.protocol,
-                "{:.0f}-{:.0f} deg".format(*card.angle_range_deg),
-                "{:.0f}-{:.0f} mm".format(*card.sod_range_mm),
-                f"{card.levels[0]}-{card.levels[-1]}",
-                card.data_licence,
-            )
-        Console().print(table)
+            table = Table(show_header=False, box=None, padding=(0, 2))
+            rows = {
+                "network": f"{card.architecture}, cube of {card.size} voxels of {card.spacing_mm:g} mm",
+                "levels": f"{card.levels[0]} to {card.levels[-1]}",
+                "X-rays": f"{card.protocol} protocol",
+                "angle": "{:.0f} to {:.0f} degrees between the views".format(*card.angle_range_deg),
+                "SOD": "{:.0f} to {:.0f} mm from source to isocentre".format(*card.sod_range_mm),
+                "data": card.data_licence,
+                "file": str(bundle.path),
+            }
+            table.add_column(no_wrap=True)
+            table.add_column(overflow="fold")
+            for name, value in rows.items():
+                table.add_row(name, value)
+            print(card.name + (" (default)" if card.name == DEFAULT_MODEL else ""))
+            Console().print(table)
 
 
 def main() -> None:
@@ -216,6 +218,7 @@ def _tell(summary: dict[str, Any], output: Path, as_json: bool) -> None:
         "spine-labels.seg.nrrd": "all vertebrae as a segmentation",
         "surfaces": "one surface per vertebra (mm)",
         "distances.csv": "distances to the reference (mm)",
+        "distances": "one heat map per vertebra, for 3D Slicer",
     }
     for name, what in said.items():
         if (where / name).exists():

@@ -152,7 +152,7 @@ def test_each_side_is_told_apart_in_images_lift_and_target(side, lift):
 def test_mirrored_bones_are_mirrored_in_images_and_target_alike():
     marked = scene(((0, 0, 0), 14), ((26, 0, 0), 9))
     sides = []
-    for seed in range(12):
+    for seed in range(7):
         sample = simulate(marked, CLEAR, (seed, 2))
         right = centroid_ras(occupancy(sample.target_hu))[0]
         profile = (sample.images[0] - sample.images[0].min()).sum(0).double()
@@ -215,7 +215,8 @@ def test_the_grid_beyond_the_cube_may_be_of_any_size_that_keeps_the_middle():
         simulate(BONE, replace(CLEAR, spacing_mm=1.5), (0,))
 
 
-def test_views_cover_the_ranges_and_see_the_vertebra_in_the_middle(views):
+def test_views_cover_the_ranges_and_see_the_vertebra_in_the_middle(views, monkeypatch):
+    monkeypatch.setattr(module, "line_integrals", lambda *_: torch.rand(2, SIZE, SIZE))  # only the views count here
     settings = replace(CLEAR, sod_mm=(530.0, 1600.0), off_centre_mm=(40.0, 40.0, 250.0))
     for seed in range(12):
         simulate(scene(((0, 0, 0), 10)), settings, (seed, 3))
