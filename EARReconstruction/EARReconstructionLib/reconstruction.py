@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from .bundle import Bundle, ModelCard
 from .errors import BundleError, Cancelled, CaseError, DeviceError
-from .geometry import Affine, BiplanarGeometry, as_displayed, crop_image, crop_view, cube_affine, lift
+from .geometry import Affine, BiplanarGeometry, View, as_displayed, crop_image, crop_view, cube_affine, lift
 from .networks.network import NetworkOutput, ReconstructionNetwork
 from .volume_io import largest_piece
 
@@ -88,7 +88,21 @@ def network_input(
 
     Raises CaseError when a radiograph holds less than half of the crop, or nothing in it.
     """
-    crops, shown, views, coverage = [], [], [], []
+    (frontal, view1, share1), (lateral, view2, share2) = _crops(radiographs, geometry, roi, card)
+    affine = cube_affine(roi.centre_ras_mm, card.size, card.spacing_mm)
+    return NetworkInput(
+        torch.stack([as_displayed(frontal, view1, "frontal"), as_displayed(lateral, view2, "lateral")]),
+        lift(card.lift, torch.stack([frontal, lateral]), (view1, view2), affine, card.size),
+        affine,
+        (share1, share2),
+    )
+
+
+def _crops(
+    radiographs: Sequence[Radiograph], geometry: BiplanarGeometry, roi: VertebraROI, card: ModelCard
+) -> list[tuple[torch.Tensor, View, float]]:
+    """Of both radiographs: the z-scored crop around a vertebra, its view, and its share inside the image."""
+    crops = []
     for radiograph, view, role in zip(radiographs, geometry.views, ("frontal", "lateral"), strict=True):
         crop = crop_view(view, roi.centre_ras_mm, card.size, card.spacing_mm)
         pixels, inside = crop_image(torch.from_numpy(radiograph.attenuation()), view, crop)
@@ -104,17 +118,8 @@ def network_input(
                 f"all pixels of the crop around {roi.level} have the same value in this {role} image",
                 "Move the ROI, or take a radiograph that shows the vertebra",
             )
-        crops.append(standardise(pixels))
-        shown.append(as_displayed(crops[-1], view, role))
-        views.append(crop)
-        coverage.append(inside)
-    affine = cube_affine(roi.centre_ras_mm, card.size, card.spacing_mm)
-    return NetworkInput(
-        torch.stack(shown),
-        lift(card.lift, torch.stack(crops), views, affine, card.size),
-        affine,
-        (coverage[0], coverage[1]),
-    )
+        crops.append((standardise(pixels), crop, inside))
+    return crops
 
 
 def reconstruct(
@@ -131,16 +136,18 @@ def reconstruct(
     """Rebuild every ROI's vertebra, in their order.
 
     radiographs: (frontal, lateral), pixel for pixel those of geometry.views. batch_size: vertebrae at once; out of
-    memory on CUDA it is halved down to one. progress and cancel are called between batches.
+    memory it is halved down to one. progress and cancel are called between batches.
 
     Raises CaseError, GeometryError, BundleError, DeviceError, or Cancelled when cancel() says so.
     """
     rois = list(rois)
     target = choose_device(device)
+    for roi in rois:  # before the work: the last ROI must not cost the others
+        _crops(radiographs, geometry, roi, bundle.card)
     try:
         network = bundle.network().to(target)
-    except torch.cuda.OutOfMemoryError as error:
-        raise _too_small("the network") from error
+    except RuntimeError as error:
+        raise _too_small(error, "the network") if _out_of_memory(error) else error from error
     notes = bundle.card.range_notes(geometry)
     done: list[Reconstruction] = []
     while len(done) < len(rois):
@@ -152,10 +159,13 @@ def reconstruct(
         inputs = [network_input(radiographs, geometry, roi, bundle.card) for roi in batch]
         try:
             output = run_network(network, inputs, target)
-        except torch.cuda.OutOfMemoryError as error:
-            torch.cuda.empty_cache()
+        except RuntimeError as error:
+            if not _out_of_memory(error):
+                raise
+            if target.type == "cuda":
+                torch.cuda.empty_cache()
             if len(batch) == 1:
-                raise _too_small("one vertebra") from error
+                raise _too_small(error, "one vertebra") from error
             batch_size = len(batch) // 2
             continue
         except ValueError as error:  # the network does not take the cube that its card promises
@@ -169,8 +179,15 @@ def reconstruct(
     return done
 
 
-def _too_small(what: str) -> DeviceError:
-    return DeviceError("device cuda", f"its memory is too small for {what}", "Run again with the device cpu")
+def _out_of_memory(error: RuntimeError) -> bool:
+    """CUDA has an exception of its own; the CPU's allocator says it in words."""
+    return isinstance(error, torch.cuda.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)
+
+
+def _too_small(error: RuntimeError, what: str) -> DeviceError:
+    on_cuda = isinstance(error, torch.cuda.OutOfMemoryError)
+    advice = "Run again with the device cpu" if on_cuda else "Close other programs, or add memory"
+    return DeviceError(f"device {'cuda' if on_cuda else 'cpu'}", f"its memory is too small for {what}", advice)
 
 
 def _unfit(bundle: Bundle, cause: str) -> BundleError:

@@ -483,3 +483,32 @@ class TestDevice:
         images, geometry = image_pair
         with pytest.raises(DeviceError, match=r"memory.*cpu"):
             reconstruct(images, geometry, [roi()], Fake(Heavy()))
+
+    def test_out_of_memory_on_the_cpu_is_told_in_words(self, image_pair, monkeypatch):
+        """The CPU's allocator has no exception of its own: the real one is made to speak."""
+
+        def greedy(*_):
+            return torch.empty(1 << 60)
+
+        monkeypatch.setattr(module, "run_network", greedy)
+        images, geometry = image_pair
+        with pytest.raises(DeviceError, match=r"device cpu: its memory is too small for one vertebra"):
+            reconstruct(images, geometry, [roi()], Fake(Product()))
+
+    def test_another_runtime_error_is_not_taken_for_memory(self, image_pair, monkeypatch):
+        def broken(*_):
+            raise RuntimeError("something else")
+
+        monkeypatch.setattr(module, "run_network", broken)
+        images, geometry = image_pair
+        with pytest.raises(RuntimeError, match="something else"):
+            reconstruct(images, geometry, [roi()], Fake(Product()))
+
+    def test_an_roi_that_cannot_be_done_is_told_before_the_work(self, image_pair, monkeypatch):
+        images, geometry = image_pair
+        monkeypatch.setattr(module, "run_network", lambda *_: pytest.fail("worked before looking at every ROI"))
+        good = roi()
+        far = np.add(good.centre_ras_mm, (0, 0, 500))
+        bad = VertebraROI("L2", tuple(far.tolist()), good.size_mm)
+        with pytest.raises(CaseError, match="L2"):
+            reconstruct(images, geometry, [good, bad], Fake(Product()))

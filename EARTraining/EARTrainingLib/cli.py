@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 # What needs torch or VTK is imported in its command: `ear --help` answers at once.
 
@@ -117,10 +118,18 @@ def compare(
 def models(as_json: JsonOption = False) -> None:
     """List the installed models: what they were trained on and for."""
     from EARReconstructionLib.bundle import installed_bundles, load_bundle
+    from EARReconstructionLib.errors import BundleError
     from EARReconstructionLib.resources import DEFAULT_MODEL, MODELS
 
     with _reported(as_json):
-        bundles = [load_bundle(path) for path in installed_bundles(MODELS)]
+        bundles = []
+        for path in installed_bundles(MODELS):
+            try:
+                bundles.append(load_bundle(path))
+            except BundleError as error:  # one damaged file must not hide the others
+                print(f"Error: {error}", file=sys.stderr)
+        if not bundles and not as_json:
+            print(f"No model is installed in {MODELS}.")
         if as_json:
             from dataclasses import asdict
 
@@ -141,7 +150,7 @@ def models(as_json: JsonOption = False) -> None:
             table.add_column(no_wrap=True)
             table.add_column(overflow="fold")
             for name, value in rows.items():
-                table.add_row(name, value)
+                table.add_row(name, Text(value))
             print(card.name + (" (default)" if card.name == DEFAULT_MODEL else ""))
             Console().print(table)
 
