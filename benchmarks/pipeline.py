@@ -1,6 +1,6 @@
 """From two radiographs to surfaces on the CPU, stage by stage: one vertebra, then a spine of 17. Seconds and memory.
 
-    python benchmarks/pipeline.py [--size 128] [--threads 2] [--rounds 5] [--vertebrae 17] [--spine-rounds 2]
+    python benchmarks/pipeline.py [--size 128] [--threads 2] [--rounds 5] [--vertebrae 17] [--spine-rounds 3]
 
 The radiographs are those of a made-up spine, T1 to L5. The network is EAR of width 16 with random weights: speed does
 not depend on them. But its output is noise, and the mask and the surface of noise take other times than those of bone.
@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import SimpleITK as sitk
 import torch
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -126,9 +127,15 @@ def load(folder: Path) -> ShownBundle:
     return ShownBundle(**vars(load_bundle(folder / "ear.safetensors")), volume=volume)
 
 
+def limit(threads: int) -> None:
+    """Let no library use more threads. VTK's wheels use one anyway, and so do NumPy and SciPy here."""
+    torch.set_num_threads(threads)
+    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(threads)
+
+
 def one_vertebra(folder: Path, threads: int, rounds: int) -> list[Stages]:
     """The middle vertebra from crop to surface, once to warm up and then ``rounds`` times."""
-    torch.set_num_threads(threads)
+    limit(threads)
     case = read_case(folder / "case")
     roi = case.rois[len(case.rois) // 2]
     times: list[Stages] = []
@@ -155,7 +162,7 @@ def one_vertebra(folder: Path, threads: int, rounds: int) -> list[Stages]:
 
 def whole_spine(folder: Path, threads: int, batch_size: int) -> Stages:
     """Every vertebra of the case, and the spine made of them."""
-    torch.set_num_threads(threads)
+    limit(threads)
     case = read_case(folder / "case")
     stages: Stages = {}
     with measured() as stages[LOADING]:
@@ -211,12 +218,12 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=5, help="of the single vertebra, after the first")
     parser.add_argument("--vertebrae", type=int, default=len(LEVELS), help="of the spine, counted from L5 upwards")
-    parser.add_argument("--spine-rounds", type=int, default=2)
+    parser.add_argument("--spine-rounds", type=int, default=3)
     parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".csv"))
     given = parser.parse_args()
     if min(given.rounds, given.spine_rounds) < 1 or not 1 <= given.vertebrae <= len(LEVELS):
         parser.error(f"rounds must be at least 1 and vertebrae 1 to {len(LEVELS)}")
-    torch.set_num_threads(given.threads)
+    limit(given.threads)
 
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)

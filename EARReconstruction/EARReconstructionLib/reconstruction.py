@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 #: Crops less covered than this by a radiograph are refused; below 1 they carry a note.
 MINIMUM_COVERAGE = 0.5
 
+#: Vertebrae at once on CUDA. On a CPU more than one costs memory and gains nothing.
+CUDA_BATCH = 4
+
 #: (done, total, what comes next), after every step of the work.
 Progress = Callable[[int, int, str], None]
 
@@ -129,14 +132,15 @@ def reconstruct(
     bundle: Bundle,
     *,
     device: str = "auto",
-    batch_size: int = 4,
+    batch_size: int | None = None,
     progress: Progress | None = None,
     cancel: Cancel | None = None,
 ) -> list[Reconstruction]:
     """Rebuild every ROI's vertebra, in their order.
 
-    radiographs: (frontal, lateral), pixel for pixel those of geometry.views. batch_size: vertebrae at once; out of
-    memory it is halved down to one. progress and cancel are called between batches.
+    radiographs: (frontal, lateral), pixel for pixel those of geometry.views. batch_size: vertebrae at once, one on
+    a CPU and four on CUDA unless given; out of memory it is halved down to one. progress and cancel are called between
+    batches.
 
     Raises CaseError, GeometryError, BundleError, DeviceError, or Cancelled when cancel() says so.
     """
@@ -148,6 +152,8 @@ def reconstruct(
         network = bundle.network().to(target)
     except RuntimeError as error:
         raise _too_small(error, "the network") if _out_of_memory(error) else error from error
+    if batch_size is None:
+        batch_size = CUDA_BATCH if target.type == "cuda" else 1
     notes = bundle.card.range_notes(geometry)
     done: list[Reconstruction] = []
     while len(done) < len(rois):

@@ -64,7 +64,7 @@ def run_case(
     *,
     levels: Sequence[str] = (),
     device: str = "auto",
-    batch_size: int = 4,
+    batch_size: int | None = None,
     progress: Progress | None = None,
     cancel: Cancel | None = None,
 ) -> Result:

@@ -30,7 +30,10 @@ ModelOption = Annotated[
 DeviceOption = Annotated[str, typer.Option(help="auto, cuda or cpu. auto takes CUDA when torch sees a device.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace earlier results in the output folder.")]
-BatchOption = Annotated[int, typer.Option(min=1, help="Vertebrae at once; fewer need less memory.")]
+BatchOption = Annotated[
+    int | None,
+    typer.Option(min=1, help="Vertebrae at once; default one on a CPU, four on CUDA. More need more memory."),
+]
 
 
 @app.command()
@@ -47,7 +50,7 @@ def demo(
     from EARReconstructionLib.resources import SAMPLE_CASE
 
     with _reported(as_json):
-        summary = _run(SAMPLE_CASE, output, model, device, [], 4, True, as_json)
+        summary = _run(SAMPLE_CASE, output, model, device, [], None, True, as_json)
         _tell(summary, output, as_json)
 
 
@@ -58,7 +61,7 @@ def reconstruct(
     model: ModelOption = None,
     levels: Annotated[str, typer.Option(help="Vertebrae to rebuild, such as L1,L2. Default: all of the case.")] = "",
     device: DeviceOption = "auto",
-    batch_size: BatchOption = 4,
+    batch_size: BatchOption = None,
     overwrite: OverwriteOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -185,7 +188,7 @@ def _run(
     model: str | None,
     device: str,
     levels: list[str],
-    batch_size: int,
+    batch_size: int | None,
     overwrite: bool,
     quiet: bool,
 ) -> dict[str, Any]:

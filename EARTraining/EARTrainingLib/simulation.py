@@ -74,15 +74,12 @@ def simulate(scene: Scene, simulation: Simulation, seed: tuple[int, ...]) -> Sam
     target, others = _bent(scene, simulation, rng, generator)
     hu = _bone_hu(torch.stack([target, others]), scene.spacing_mm, simulation, rng, generator)
     size = target.shape[-1]
-    margin = (size - simulation.size) // 2
-    inner = slice(margin, margin + simulation.size)
+    inner = slice(spare // 2, spare // 2 + simulation.size)
     ras_from_ijk = cube_affine((0.0, 0.0, 0.0), size, scene.spacing_mm)
     channels = material_densities(hu.amax(0))
     views = _views(simulation, rng)
     soft_mm = _soft_tissue(simulation, rng)
-    spectrum = load_spectrum(
-        list(SPECTRA)[int(rng.integers(len(SPECTRA)))] if simulation.augment else next(iter(SPECTRA))
-    )
+    spectrum = load_spectrum(SPECTRA[int(rng.integers(len(SPECTRA)))] if simulation.augment else SPECTRA[0])
     photons = float(np.exp(rng.uniform(*np.log(simulation.photons)))) if simulation.augment else None
     images = []
     for view in views:
