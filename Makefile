@@ -1,5 +1,5 @@
-# Two commands for a newcomer on Linux with Python 3.10 to 3.13: `make demo` and `make test`.
-# Both set up .venv by themselves and use it again until pyproject.toml changes.
+# Commands for a newcomer on Linux with Python 3.10 to 3.13: `make demo`, `make training`, `make test`.
+# All set up .venv by themselves and use it again until pyproject.toml changes.
 
 PYTHON ?= python3
 # What pip is given to install PyTorch; may hold options of pip, for a build that suits the machine.
@@ -12,18 +12,22 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 SYSTEM_PACKAGES := libegl1 libegl-mesa0 libgl1 libgl1-mesa-dri libxrender1 fonts-dejavu-core
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint system clean
+.PHONY: help demo training test lint system clean
 .NOTPARALLEL:
 
 help:
-	@echo "make demo    rebuild a vertebra from the sample case's two X-rays, with pictures"
-	@echo "make test    linters, types and all tests"
-	@echo "make lint    linters and types only"
-	@echo "make clean   remove .venv and every cache"
+	@echo "make demo        rebuild a vertebra from the sample case's two X-rays, with pictures"
+	@echo "make training    set up what the commands prepare, train, evaluate and study need"
+	@echo "make test        linters, types and all tests"
+	@echo "make lint        linters and types only"
+	@echo "make clean       remove .venv and every cache"
 	@echo "Options: PYTHON=python3.12 (3.10 to 3.13), TORCH=\"what pip shall install as PyTorch\""
 
 demo: system $(VENV)/.installed-demo
 	@$(BIN)/ear demo
+
+training: system $(VENV)/.installed-training
+	@echo "Ready: $(BIN)/ear prepare, train, evaluate, study. See README.md."
 
 test: lint system
 	$(BIN)/python -m pytest -n 2
@@ -36,6 +40,11 @@ lint: $(VENV)/.installed-test
 $(VENV)/.installed-demo: $(VENV)/.installed-torch pyproject.toml
 	@echo "Installing SlicerEAR into $(VENV)."
 	@$(PIP) install -e .
+	@touch $@
+
+$(VENV)/.installed-training: $(VENV)/.installed-torch pyproject.toml
+	@echo "Installing SlicerEAR and its training libraries into $(VENV)."
+	@$(PIP) install -e ".[training]"
 	@touch $@
 
 $(VENV)/.installed-test: $(VENV)/.installed-torch pyproject.toml

@@ -2,7 +2,7 @@
 
 A bundle is a safetensors file whose metadata hold one JSON text under ``ear_bundle``: format version, architecture,
 grid, lift, statistics, threshold, the ranges it was trained on, where it comes from, and a SHA-256 over weights and
-header. Weights are stored as float16 and used as float32.
+header. Weights are stored as float16 where that can hold them, and used as float32.
 """
 
 from __future__ import annotations
@@ -30,6 +30,9 @@ FORMAT_VERSION = 1
 METADATA_KEY = "ear_bundle"
 SUFFIX = ".safetensors"
 
+#: What a volume shows of a vertebra: a cube of fixed size around it, or its own box, resized.
+FIELDS = ("cube", "paper")
+
 #: Voxels per side of a cube that some computer can hold.
 MAXIMUM_SIZE = 1024
 
@@ -41,7 +44,8 @@ class ModelCard:
     arguments: constructor arguments of the architecture. size, spacing_mm: the cube that the network fills.
     hu_mean, hu_sd: the training set's z-score, by which the output becomes HU. threshold_hu: above it is bone.
     angle_range_deg: angles between the two views, sod_range_mm: source to isocentre, that training covered.
-    protocol: what the training X-rays showed ("isolated", "column", "in-situ").
+    protocol: what the training X-rays showed ("isolated", "column", "in-situ"). field: "cube", or "paper" where every
+    training volume was the vertebra's own box, resized: such a model can be evaluated, but no radiograph tells the box.
     """
 
     name: str
@@ -59,12 +63,13 @@ class ModelCard:
     levels: tuple[str, ...]
     data_licence: str
     provenance: dict[str, Any] = field(default_factory=dict)
+    field: str = "cube"
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], path: str | Path) -> ModelCard:
         """Raises BundleError, naming ``path``, for a field that is missing, unknown or of the wrong kind."""
         known = {f.name for f in fields(cls)}
-        wrong = (known - {"provenance"} - set(values)) | (set(values) - known)
+        wrong = (known - {"provenance", "field"} - set(values)) | (set(values) - known)
         if wrong:
             raise _damaged(path, f"its header has no or unknown {', '.join(sorted(wrong))}")
         try:
@@ -86,6 +91,7 @@ class ModelCard:
                 levels=tuple(str(x) for x in values["levels"]),
                 data_licence=str(values["data_licence"]),
                 provenance=dict(values.get("provenance", {})),
+                field=str(values.get("field", "cube")),
             )
         except (TypeError, ValueError, OverflowError) as error:
             raise _damaged(path, f"a field of its header is malformed ({error})") from error
@@ -101,6 +107,8 @@ class ModelCard:
                 f"it holds a network {card.architecture!r}, which this version does not know",
                 f"Update SlicerEAR, or take a bundle of {', '.join(NETWORKS)}",
             )
+        if card.field not in FIELDS:
+            raise BundleError(path, f"it was trained on an unknown field {card.field!r}", "Update SlicerEAR")
         if card.lift not in LIFTS:
             raise BundleError(path, f"it uses an unknown lift {card.lift!r}", "Update SlicerEAR")
         return card
@@ -150,16 +158,13 @@ class Bundle:
 def save_bundle(path: Path, card: ModelCard, network: torch.nn.Module) -> Bundle:
     """Write a network and its card as one file, whole or not at all. Returns the bundle as it can be loaded again.
 
-    Raises BundleError for weights that are no numbers or beyond half precision.
+    Raises BundleError for weights that are no numbers.
     """
     path = Path(path)
-    weights = {
-        name: (value.half() if value.is_floating_point() else value).cpu().contiguous()
-        for name, value in network.state_dict().items()
-    }
+    weights = {name: _stored(value).cpu().contiguous() for name, value in network.state_dict().items()}
     spoilt = [name for name, value in weights.items() if not value.isfinite().all()]
     if spoilt:
-        raise BundleError(path, f"{spoilt[0]} holds values that half precision cannot", "Train again from a checkpoint")
+        raise BundleError(path, f"{spoilt[0]} holds values that are no numbers", "Train again from a checkpoint")
     header: dict[str, Any] = {"version": FORMAT_VERSION, "card": asdict(card)}
     header["sha256"] = _digest(header["card"], weights)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -171,6 +176,14 @@ def save_bundle(path: Path, card: ModelCard, network: torch.nn.Module) -> Bundle
     finally:
         beside.unlink(missing_ok=True)
     return Bundle(card, weights, header["sha256"], path)
+
+
+def _stored(value: torch.Tensor) -> torch.Tensor:
+    """Half precision, unless a value is beyond it, as the variance of a normalisation may be."""
+    if not value.is_floating_point():
+        return value
+    half = value.half()
+    return half if half.isfinite().all() else value.float()
 
 
 def load_bundle(path: Path) -> Bundle:

@@ -145,13 +145,19 @@ def reconstruct(
     Raises CaseError, GeometryError, BundleError, DeviceError, or Cancelled when cancel() says so.
     """
     rois = list(rois)
+    if bundle.card.field != "cube":
+        raise BundleError(
+            bundle.path or bundle.card.name,
+            "it was trained on boxes that fit each vertebra exactly, which radiographs do not tell",
+            "Use it with `ear evaluate`, or take a model of the field `cube`",
+        )
     target = choose_device(device)
     for roi in rois:  # before the work: the last ROI must not cost the others
         _crops(radiographs, geometry, roi, bundle.card)
     try:
         network = bundle.network().to(target)
     except RuntimeError as error:
-        raise _too_small(error, "the network") if _out_of_memory(error) else error from error
+        raise too_small(error, "the network") if out_of_memory(error) else error from error
     if batch_size is None:
         batch_size = CUDA_BATCH if target.type == "cuda" else 1
     notes = bundle.card.range_notes(geometry)
@@ -166,17 +172,17 @@ def reconstruct(
         try:
             output = run_network(network, inputs, target)
         except RuntimeError as error:
-            if not _out_of_memory(error):
+            if not out_of_memory(error):
                 raise
             if target.type == "cuda":
                 torch.cuda.empty_cache()
             if len(batch) == 1:
-                raise _too_small(error, "one vertebra") from error
+                raise too_small(error, "one vertebra") from error
             batch_size = len(batch) // 2
             continue
         except ValueError as error:  # the network does not take the cube that its card promises
-            raise _unfit(bundle, str(error)) from error
-        _check_output(output, bundle, batch)
+            raise unfit(bundle, str(error)) from error
+        check_output(output, bundle, [roi.level for roi in batch])
         for n, (roi, one) in enumerate(zip(batch, inputs, strict=True)):
             edges = None if output.edges is None else output.edges[n, 0].numpy()
             done.append(_reconstruction(roi, one, output.volume[n, 0].numpy(), edges, bundle.card, notes))
@@ -185,29 +191,34 @@ def reconstruct(
     return done
 
 
-def _out_of_memory(error: RuntimeError) -> bool:
-    """CUDA has an exception of its own; the CPU's allocator says it in words."""
+def out_of_memory(error: RuntimeError) -> bool:
+    """Whether memory was the trouble: CUDA has an exception of its own; the CPU's allocator says it in words."""
     return isinstance(error, torch.cuda.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)
 
 
-def _too_small(error: RuntimeError, what: str) -> DeviceError:
+def too_small(error: RuntimeError, what: str) -> DeviceError:
+    """The DeviceError for a memory that did not hold ``what``."""
     on_cuda = isinstance(error, torch.cuda.OutOfMemoryError)
     advice = "Run again with the device cpu" if on_cuda else "Close other programs, or add memory"
     return DeviceError(f"device {'cuda' if on_cuda else 'cpu'}", f"its memory is too small for {what}", advice)
 
 
-def _unfit(bundle: Bundle, cause: str) -> BundleError:
+def unfit(bundle: Bundle, cause: str) -> BundleError:
+    """The BundleError for a network that does not do what its card says."""
     return BundleError(bundle.path or bundle.card.name, cause, "Use another model: this one cannot be trusted")
 
 
-def _check_output(output: NetworkOutput, bundle: Bundle, batch: Sequence[VertebraROI]) -> None:
-    """Raise BundleError for what would otherwise become an empty or a wrongly placed vertebra without a word."""
-    expected = (len(batch), 1, *(bundle.card.size,) * 3)
+def check_output(output: NetworkOutput, bundle: Bundle, names: Sequence[str]) -> None:
+    """Raise BundleError for what would otherwise become an empty or a wrongly placed vertebra without a word.
+
+    names: of the vertebrae in the batch.
+    """
+    expected = (len(names), 1, *(bundle.card.size,) * 3)
     if output.volume.shape != expected:
-        raise _unfit(bundle, f"its network gives {tuple(output.volume.shape)} voxels, its card says {expected}")
-    for roi, volume in zip(batch, output.volume, strict=True):
+        raise unfit(bundle, f"its network gives {tuple(output.volume.shape)} voxels, its card says {expected}")
+    for name, volume in zip(names, output.volume, strict=True):
         if not volume.isfinite().all():
-            raise _unfit(bundle, f"its network gives values that are no numbers for {roi.level}")
+            raise unfit(bundle, f"its network gives values that are no numbers for {name}")
 
 
 def run_network(

@@ -186,8 +186,13 @@ class TestRoundTrip:
         ordinary.touch()
         assert stat.S_IMODE(path.stat().st_mode) == stat.S_IMODE(ordinary.stat().st_mode)
 
-    def test_provenance_may_be_left_out(self, path):
+    def test_provenance_and_field_may_be_left_out(self, path):
         assert load_bundle(forged(path, provenance=...)).card.provenance == {}
+        assert load_bundle(forged(path, field=...)).card.field == "cube"
+
+    def test_an_unknown_field_is_refused(self, path):
+        with pytest.raises(BundleError, match="sphere"):
+            load_bundle(forged(path, field="sphere"))
 
     def test_installed_bundles_are_listed_by_name(self, tmp_path):
         for name in ("b.safetensors", "a.safetensors", "notes.txt"):
@@ -216,9 +221,17 @@ class TestSaving:
         assert [p.name for p in tmp_path.iterdir()] == (["a.safetensors"] if earlier else [])
         assert not earlier or path.read_bytes() == before
 
-    @pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e5])
-    def test_weights_that_half_precision_cannot_hold_are_refused(self, tmp_path, value):
-        """1e5 would become infinite, and every output with it."""
+    def test_a_value_beyond_half_precision_is_kept(self, tmp_path):
+        """1e5 would become infinite in half precision, and every output with it."""
+        network = trained()
+        with torch.no_grad():
+            next(network.parameters()).view(-1)[0] = 1e5
+        saved = save_bundle(tmp_path / "a.safetensors", card(), network)
+        loaded = load_bundle(saved.path).network()
+        assert torch.equal(next(loaded.parameters()), next(network.parameters()))
+
+    @pytest.mark.parametrize("value", [float("nan"), float("inf")])
+    def test_weights_that_are_no_numbers_are_refused(self, tmp_path, value):
         network = trained()
         with torch.no_grad():
             next(network.parameters()).view(-1)[0] = value
@@ -293,7 +306,7 @@ class TestRefusal:
     def test_a_header_that_is_none(self, path, header):
         refusal(rewritten(path, lambda _: header or " "))
 
-    @pytest.mark.parametrize("name", sorted(asdict(card()).keys() - {"provenance"}))
+    @pytest.mark.parametrize("name", sorted(asdict(card()).keys() - {"provenance", "field"}))
     def test_a_missing_field(self, path, name):
         assert name in refusal(forged(path, **{name: ...}))
 

@@ -504,6 +504,11 @@ class TestDevice:
         with pytest.raises(RuntimeError, match="something else"):
             reconstruct(images, geometry, [roi()], Fake(Product()))
 
+    def test_a_model_of_boxes_that_no_radiograph_tells_is_refused(self, image_pair):
+        images, geometry = image_pair
+        with pytest.raises(BundleError, match=r"fake.*ear evaluate"):
+            reconstruct(images, geometry, [roi()], Fake(Product(), field="paper"))
+
     def test_an_roi_that_cannot_be_done_is_told_before_the_work(self, image_pair, monkeypatch):
         images, geometry = image_pair
         monkeypatch.setattr(module, "run_network", lambda *_: pytest.fail("worked before looking at every ROI"))

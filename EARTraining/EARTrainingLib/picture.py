@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -16,10 +15,11 @@ from EARReconstructionLib.results import Result
 from EARReconstructionLib.vertebra import VertebraROI
 from EARReconstructionLib.volume_io import written_whole
 from matplotlib.axes import Axes
-from matplotlib.colors import ListedColormap, Normalize
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from vtk.util.numpy_support import vtk_to_numpy
+
+from .rendering import NoRendererError, Studio, distance_colours, framed
 
 matplotlib.use("Agg")  # a picture needs no screen
 
@@ -27,16 +27,7 @@ matplotlib.use("Agg")  # a picture needs no screen
 #: as in a lateral radiograph.
 CAMERAS = {"from the front": (0, 1, 0), "from the right": (1, 0, 0), "from behind": (0, -1, 0)}
 
-BONE = (0.93, 0.87, 0.74)
-
-
-def distance_colours() -> ListedColormap:
-    """The paper's colours: red where the reconstruction lies inside the reference, blue outside, pale where it fits."""
-    stops = np.array(
-        [(0.60, 0.02, 0.12), (0.94, 0.45, 0.35), (0.95, 0.94, 0.92), (0.40, 0.62, 0.88), (0.10, 0.20, 0.60)]
-    )
-    x = np.linspace(0, 1, 256)
-    return ListedColormap(np.stack([np.interp(x, np.linspace(0, 1, len(stops)), c) for c in stops.T], 1), "distance")
+BACKGROUND = (0x10 / 255, 0x14 / 255, 0x18 / 255)
 
 
 def draw_picture(result: Result, folder: Path) -> list[str]:
@@ -48,7 +39,7 @@ def draw_picture(result: Result, folder: Path) -> list[str]:
         draw_result(
             folder / "picture.png", case.name, case.radiographs, case.geometry.views, case.rois, result.surfaces
         )
-    except RuntimeError as error:
+    except NoRendererError as error:
         return [f"There is no picture: {error}."]
     return []
 
@@ -64,7 +55,7 @@ def draw_result(
 ) -> None:
     """Write a PNG. surfaces: RAS mm by level; those with SIGNED_DISTANCE scalars get a heat map.
 
-    Raises RuntimeError when this machine cannot draw in 3-D without a screen.
+    Raises NoRendererError when this machine cannot draw in 3-D without a screen.
     """
     measured = {n: s for n, s in surfaces.items() if s.GetPointData().GetArray(SIGNED_DISTANCE) is not None}
     figure = Figure(figsize=(19, 8), facecolor="#101418", layout="constrained")
@@ -129,60 +120,7 @@ def render_surfaces(
 ) -> NDArray[np.uint8]:
     """Surfaces (RAS mm) seen from a direction, S up, as (h, w, 3). range_mm: colour them by distance, +- this many mm.
 
-    Raises RuntimeError when nothing was drawn.
+    Raises NoRendererError when this machine cannot draw in 3-D without a screen.
     """
-    if not os.environ.get("DISPLAY"):
-        os.environ.setdefault("VTK_DEFAULT_OPENGL_WINDOW", "vtkEGLRenderWindow")
-    renderer = vtk.vtkRenderer()
-    renderer.SetBackground(0x10 / 255, 0x14 / 255, 0x18 / 255)
-    table = vtk.vtkLookupTable()
-    table.SetNumberOfTableValues(256)
-    for n, colour in enumerate(distance_colours()(np.arange(256)).tolist()):
-        table.SetTableValue(n, *colour)
-    for surface in surfaces:
-        normals = vtk.vtkPolyDataNormals()
-        normals.SetInputData(surface)
-        normals.SplittingOff()
-        mapper = vtk.vtkPolyDataMapper()
-        mapper.SetInputConnection(normals.GetOutputPort())
-        mapper.SetScalarVisibility(range_mm is not None)
-        if range_mm is not None:
-            mapper.SelectColorArray(SIGNED_DISTANCE)
-            mapper.SetScalarModeToUsePointFieldData()
-            mapper.SetLookupTable(table)
-            mapper.SetScalarRange(-range_mm, range_mm)
-        actor = vtk.vtkActor()
-        actor.SetMapper(mapper)
-        actor.GetProperty().SetColor(*BONE)
-        actor.GetProperty().SetSpecular(0.15)
-        renderer.AddActor(actor)
-    window = vtk.vtkRenderWindow()
-    window.SetOffScreenRendering(1)
-    window.SetMultiSamples(4)
-    window.SetSize(*size)
-    window.AddRenderer(renderer)
-    eye = renderer.GetActiveCamera()
-    bounds = np.array(renderer.ComputeVisiblePropBounds())
-    middle = (bounds[0::2] + bounds[1::2]) / 2
-    eye.SetFocalPoint(*middle)
-    eye.SetPosition(*(middle + 500 * np.asarray(camera, float)))
-    eye.SetViewUp(0, 0, 1)
-    eye.ParallelProjectionOn()
-    extent = bounds[1::2] - bounds[0::2]
-    across = extent[1] if camera[0] else extent[0]
-    eye.SetParallelScale(0.53 * max(extent[2], across * size[1] / size[0]))
-    renderer.ResetCameraClippingRange()
-    window.Render()
-    grab = vtk.vtkWindowToImageFilter()
-    grab.SetInput(window)
-    grab.ReadFrontBufferOff()
-    grab.Update()
-    image = grab.GetOutput()
-    width, height, _ = image.GetDimensions()
-    pixels = vtk_to_numpy(image.GetPointData().GetScalars()).reshape(height, width, -1)[::-1, :, :3].copy()
-    window.Finalize()
-    if pixels.std((0, 1)).max() < 1:
-        raise RuntimeError(
-            "nothing was drawn: install a software renderer (Debian: libegl1 libegl-mesa0 libgl1-mesa-dri)"
-        )
-    return pixels
+    with Studio(size, BACKGROUND) as studio:
+        return studio.picture(surfaces, framed(surfaces, camera, size, 0.03), range_mm)

@@ -11,7 +11,9 @@ from EARReconstructionLib.radiograph import Radiograph
 from EARReconstructionLib.surface import mask_surface, points_of
 from EARReconstructionLib.vertebra import VertebraROI
 from EARTrainingLib import picture as module
-from EARTrainingLib.picture import CAMERAS, distance_colours, draw_result, render_surfaces
+from EARTrainingLib import rendering
+from EARTrainingLib.picture import CAMERAS, draw_result, render_surfaces
+from EARTrainingLib.rendering import distance_colours
 from matplotlib.figure import Figure
 
 
@@ -141,9 +143,10 @@ class TestRendering:
         body = np.abs(pixels.astype(int) - pixels[0, 0].astype(int)).sum(-1) > 30
         assert body[:80].sum() > 2 * body[80:].sum()
 
-    def test_a_machine_that_draws_nothing_is_told_apart(self):
-        with pytest.raises(RuntimeError, match="software renderer"):
-            render_surfaces([], (0, 1, 0), size=(20, 20))
+    def test_a_machine_that_draws_nothing_is_told_apart(self, monkeypatch):
+        monkeypatch.setattr(rendering.Studio, "picture", lambda *_: np.zeros((20, 20, 3), np.uint8))
+        with pytest.raises(rendering.NoRendererError, match="software renderer"):
+            render_surfaces([ball()], (0, 1, 0), size=(20, 20))
 
 
 def radiograph(pixels, view_, role):
@@ -212,7 +215,7 @@ class TestPicture:
         case = SimpleNamespace(name="c", radiographs=radiographs, geometry=SimpleNamespace(views=views), rois=rois)
 
         def fails(*_, **__):
-            raise RuntimeError("nothing was drawn: install a software renderer")
+            raise rendering.NoRendererError("nothing was drawn: install a software renderer")
 
         monkeypatch.setattr(module, "render_surfaces", fails)
         (note,) = module.draw_picture(SimpleNamespace(case=case, surfaces={"L1": surface}), tmp_path)

@@ -2,22 +2,17 @@
 
 import numpy as np
 import pytest
+import torch
 from EARReconstructionLib.case import read_case
 from EARReconstructionLib.comparison import reference_shapes
 from EARReconstructionLib.geometry import PRESETS, transform_points
 from EARReconstructionLib.vertebra import VERSE_LABEL
-from EARReconstructionLib.volume_io import Volume, read_volume, write_volume
-from EARTrainingLib.datasets.cases import (
-    MARKER_MM,
-    bone_from_labels,
-    case_of,
-    geometry_around,
-    main,
-    person_case,
-    phantom_case,
-)
-from EARTrainingLib.datasets.columns import CollectionError, Column
+from EARReconstructionLib.volume_io import Volume, read_volume
+from EARTrainingLib.datasets.cases import case_of, geometry_around, phantom_case, roi_of
+from EARTrainingLib.datasets.readers.scan import DatasetError
 from EARTrainingLib.datasets.scenes import box_ras_mm
+from EARTrainingLib.datasets.subjects import MARKER_MM
+from EARTrainingLib.projection import load_spectrum
 from scipy import ndimage
 
 GRIDS = {
@@ -55,12 +50,17 @@ def silhouette(labels, level, view):
     return view.project(transform_points(labels.ras_from_ijk, np.stack([i, j, k], -1)))[0]
 
 
+def coarse(labels):
+    """A geometry with larger pixels."""
+    return geometry_around(labels, iso_pixel_mm=1.2)
+
+
 class TestGeometryAround:
     @pytest.mark.parametrize("name", GRIDS)
     @pytest.mark.parametrize("preset", PRESETS)
     def test_the_detectors_just_hold_the_volume(self, name, preset):
         labels = column(GRIDS[name])
-        geometry = geometry_around(labels, preset, 0.8)
+        geometry = geometry_around(labels, preset)
         far = np.array(labels.array.shape[::-1]) - 0.5
         corners = [[i, j, k] for i in (-0.5, far[0]) for j in (-0.5, far[1]) for k in (-0.5, far[2])]
         ras = transform_points(labels.ras_from_ijk, corners)
@@ -82,7 +82,7 @@ class TestCaseOf:
     def test_rois_lie_where_the_images_show_the_bones(self, tmp_path, name):
         labels = column(GRIDS[name])
         hu = np.where(labels.array > 0, 300.0, -1000.0).astype(np.float32)
-        case = read_case(case_of("c", hu, labels, ("L1", "L2"), tmp_path / "case", iso_pixel_mm=1.2))
+        case = read_case(case_of("c", hu, labels, ("L1", "L2"), tmp_path / "case", geometry=coarse(labels)))
         assert [roi.level for roi in case.rois] == ["L1", "L2"]
         for radiograph, view in zip(case.radiographs, case.geometry.views, strict=True):
             image = radiograph.attenuation()
@@ -106,7 +106,7 @@ class TestCaseOf:
     def test_the_rod_on_the_right_is_seen_on_the_left_of_the_ap_image(self, tmp_path):
         labels = column(GRIDS["flipped, anisotropic"], ("L1",))
         hu = np.where(labels.array > 0, 300.0, -1000.0).astype(np.float32)
-        case = read_case(case_of("c", hu, labels, ("L1",), tmp_path / "case", iso_pixel_mm=1.2))
+        case = read_case(case_of("c", hu, labels, ("L1",), tmp_path / "case", geometry=coarse(labels)))
         for radiograph, sign in zip(case.radiographs, (-1, -1), strict=True):  # lateral: posterior is left
             profile = np.clip(radiograph.attenuation() - np.median(radiograph.attenuation()) - 0.15, 0, None).sum(0)
             used = np.flatnonzero(profile > 0.3)
@@ -134,6 +134,33 @@ class TestCaseOf:
         )
         np.testing.assert_array_equal(first.frontal.pixels, again.frontal.pixels)
         assert (first.frontal.pixels != other.frontal.pixels).any()
+
+    def test_beam_and_engine_can_be_chosen(self, tmp_path):
+        labels = column(GRIDS["along RAS"], ("L1",))
+        hu = np.where(labels.array > 0, 300.0, -1000.0).astype(np.float32)
+
+        class Fog:
+            def project(self, volume_hu, ras_from_ijk, views):
+                area = torch.ones(len(views), 2, views[0].height, views[0].width)
+                area[..., 0] = 2
+                return area
+
+        case = read_case(case_of("c", hu, labels, ("L1",), tmp_path / "fog", photons=None, engine=Fog()))
+        assert np.ptp(case.frontal.pixels[:, 1:]) == 0
+        hard = load_spectrum("80kV-2.5mmAl")
+        soft, stiff = (
+            read_case(case_of("c", hu, labels, ("L1",), tmp_path / str(n), photons=None, spectrum=spectrum))
+            for n, spectrum in enumerate((None, hard))
+        )
+        assert stiff.frontal.pixels.max() < soft.frontal.pixels.max()
+
+    def test_a_level_that_is_not_there(self, tmp_path):
+        labels = column(GRIDS["along RAS"], ("L1",))
+        with pytest.raises(DatasetError, match="T3"):
+            roi_of("T3", labels)
+        with pytest.raises(DatasetError, match="no voxel"):
+            case_of("c", np.zeros(labels.array.shape, np.float32), labels, ("nose",), tmp_path / "case")
+        assert not (tmp_path / "case").exists()
 
 
 class TestPhantom:
@@ -167,72 +194,3 @@ class TestPhantom:
     def test_the_neighbour_above_is_the_one_that_spines_have(self, tmp_path, levels, shown):
         truth = read_volume(read_case(phantom_case(tmp_path / "case", 3, levels)).reference.segmentation)
         assert set(np.unique(truth.array)) == {0, *(VERSE_LABEL[n] for n in shown)}
-
-    def test_the_command_asks_for_a_source(self, tmp_path, capsys):
-        with pytest.raises(SystemExit):
-            main([str(tmp_path / "case")])
-        assert "--phantom" in capsys.readouterr().err
-
-
-def person(labels, *targets):
-    return Column("p01", "VERSE", "test", "CC", labels, targets)
-
-
-class TestPerson:
-    def test_a_mask_alone(self, tmp_path):
-        labels = column(GRIDS["flipped, anisotropic"])
-        case = read_case(person_case(tmp_path / "case", person(labels, "L1", "L2")))
-        assert case.name == "VERSE p01"
-        assert [roi.level for roi in case.rois] == ["L1", "L2"]
-        for radiograph in case.radiographs:
-            assert np.ptp(radiograph.attenuation()) > 0.5
-
-    def test_a_lone_vertebra_has_neighbours_in_its_images_and_not_in_its_reference(self, tmp_path):
-        labels = column(GRIDS["along RAS"], ("L1",))
-        case = read_case(person_case(tmp_path / "case", person(labels, "L1")))
-        truth = read_volume(case.reference.segmentation)
-        assert set(np.unique(truth.array)) == {0, VERSE_LABEL["L1"]}
-        low, high = box_ras_mm(labels.array > 0, labels.ras_from_ijk)
-        np.testing.assert_allclose(case.rois[0].centre_ras_mm, (low + high) / 2, atol=0.01)
-        image, view = case.frontal.attenuation(), case.geometry.frontal
-        shadow = silhouette(labels, "L1", view)
-        for rows in (image[: int(shadow[:, 1].min()) - 4], image[int(shadow[:, 1].max()) + 5 :]):
-            assert (rows > np.median(image) + 0.5).sum() > 50
-
-    @pytest.mark.parametrize("in_situ", [False, True])
-    def test_a_ct_gives_its_own_density(self, tmp_path, in_situ):
-        labels = column(GRIDS["along RAS"])
-        hu = np.where(labels.array > 0, 400, 40).astype(np.int16)  # soft tissue all around
-        hu[labels.array == VERSE_LABEL["T12"]] = 1400
-        write_volume(tmp_path / "ct.nii.gz", hu, labels.ras_from_ijk)
-        case = read_case(
-            person_case(tmp_path / "case", person(labels, "T12", "L2"), tmp_path / "ct.nii.gz", in_situ=in_situ)
-        )
-        assert ("in situ" in case.name) == in_situ
-        image, view = case.frontal.attenuation(), case.geometry.frontal
-        dense, light = (image[tuple(int(x) for x in view.project(roi.centre_ras_mm)[0][::-1])] for roi in case.rois)
-        assert dense > light + 0.3
-        beside = image[view.height // 2, 10:16].mean()  # within the volume, beside the bone
-        assert (beside > image[0, 0] + 0.5) == in_situ
-
-    def test_a_ct_of_another_grid_is_refused(self, tmp_path):
-        labels = column(GRIDS["along RAS"])
-        moved = labels.ras_from_ijk.copy()
-        moved[0, 3] += 40
-        write_volume(tmp_path / "ct.nii.gz", np.zeros(labels.array.shape, np.int16), moved)
-        write_volume(tmp_path / "small.nii.gz", np.zeros((9, 9, 9), np.int16), labels.ras_from_ijk)
-        for name in ("ct.nii.gz", "small.nii.gz"):
-            with pytest.raises(CollectionError, match=f"{name}.*grid"):
-                person_case(tmp_path / "case", person(labels, "L1"), tmp_path / name)
-        assert not (tmp_path / "case").exists()
-
-
-def test_bone_without_a_ct_has_a_shell_and_a_core():
-    labels = column(GRIDS["along RAS"], ("L1",))
-    hu = bone_from_labels(labels)
-    assert hu.shape == labels.array.shape
-    assert (hu[labels.array == 0] == -1000).all()
-    i, j, k = np.rint(transform_points(np.linalg.inv(labels.ras_from_ijk), (13, -17, 60))).astype(int)
-    assert 0 < hu[k, j, i] < 400  # the middle of the body
-    top = np.argwhere(labels.array > 0)[-1]
-    assert hu[tuple(top)] == 700

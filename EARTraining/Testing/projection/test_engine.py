@@ -1,11 +1,21 @@
 """From a CT to a pair of radiographs."""
 
 import dataclasses
+from contextlib import closing
 
 import pytest
 import torch
 from EARReconstructionLib.geometry import BiplanarGeometry, cube_affine
-from EARTrainingLib.projection import ENGINES, TorchEngine, detect, load_spectrum, xray_pair
+from EARTrainingLib.projection import (
+    ENGINES,
+    EngineError,
+    TorchEngine,
+    area_densities,
+    detect,
+    load_spectrum,
+    make_engine,
+    xray_pair,
+)
 
 AFFINE = cube_affine((0, 0, 0), 64, 2.0)
 GEOMETRY = BiplanarGeometry.from_preset(iso_pixel_mm=2.0, height=80, width=72)
@@ -20,7 +30,13 @@ def body():
     return hu
 
 
-@pytest.mark.parametrize("engine", [make() for make in ENGINES.values()], ids=ENGINES.keys())
+@pytest.fixture(params=ENGINES)
+def engine(request, deepdrr_python):
+    """Every engine; DeepDRR's with a stand-in for DeepDRR."""
+    with closing(make_engine(request.param, deepdrr_python())) as engine:
+        yield engine
+
+
 def test_area_densities_of_a_known_body(engine, body):
     """Left to right 100 mm and front to back 60 mm of water (1.03 g/cm3), at the image's middle."""
     density = engine.project(body, AFFINE, GEOMETRY.views)
@@ -61,6 +77,27 @@ def test_views_of_unlike_size(body):
     frontal, lateral = xray_pair(body, AFFINE, geometry)
     assert (frontal.shape, lateral.shape) == ((80, 72), (50, 60))
     torch.testing.assert_close(lateral, xray_pair(body, AFFINE, GEOMETRY)[1][15:65, 6:66])
+
+
+def test_views_of_one_size_are_projected_together_and_come_back_in_order(body):
+    class Counting(TorchEngine):
+        calls = ()
+
+        def project(self, volume_hu, ras_from_ijk, views):
+            self.calls = (*self.calls, len(views))
+            return super().project(volume_hu, ras_from_ijk, views)
+
+    engine, small = Counting(), dataclasses.replace(GEOMETRY.lateral, height=50)
+    views = [GEOMETRY.lateral, small, GEOMETRY.frontal]
+    images = area_densities(engine, body, AFFINE, views)
+    assert engine.calls == (2, 1)
+    for image, view in zip(images, views, strict=True):
+        torch.testing.assert_close(image, TorchEngine().project(body, AFFINE, [view])[0])
+
+
+def test_an_unknown_engine(body):
+    with pytest.raises(EngineError, match=r"siemens.*torch, deepdrr"):
+        make_engine("siemens")
 
 
 def test_any_engine_can_take_the_place(body):

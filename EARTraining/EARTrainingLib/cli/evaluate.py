@@ -1,0 +1,136 @@
+"""`ear evaluate`: tables and figures of models on a prepared data set."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from .common import DeviceOption, JsonOption, OutputOption, progress_bar, reported
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+STOPPED = "Stopped. Models that were finished are kept: run the same command again, and it goes on with the next."
+
+#: What the files are, for the reader of the last lines.
+FILES = {
+    "table.md, table.tex": "mean, SD, 95 % interval over patients, and differences to the reference",
+    "table.csv": "the same for all vertebrae, each region and each level",
+    "rows.csv": "every vertebra and every model",
+    "figures": "pictures and their captions",
+    "volumes": "rebuilt volumes (HU) for 3D Slicer",
+    "evaluation.json": "what was evaluated on what: hashes, settings, versions",
+}
+
+
+def evaluate(
+    data: Annotated[Path, typer.Option("--data", help="Prepared data set (see `ear prepare`).")],
+    output: OutputOption,
+    bundles: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="BUNDLE", help="Bundles, or names of installed models; named after their card."),
+    ] = None,
+    named: Annotated[
+        list[str] | None, typer.Option("--name", metavar="METHOD=BUNDLE", help="A bundle under a name for the table.")
+    ] = None,
+    split: Annotated[str, typer.Option(help="test, validation, train, or all.")] = "test",
+    reference: Annotated[
+        str | None, typer.Option(metavar="METHOD", help="Compare the others with this one. Default: the first.")
+    ] = None,
+    device: DeviceOption = "auto",
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Processes that measure.")] = 1,
+    save_volumes: Annotated[bool, typer.Option("--save-volumes", help="Keep the rebuilt volumes as NRRD.")] = False,
+    figures: Annotated[bool, typer.Option("--figures/--no-figures", help="Draw figures.")] = True,
+    paper: Annotated[
+        bool, typer.Option("--paper", help="Put the paper's printed numbers (other data) below the table.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure models on the X-rays of a prepared data set, vertebra by vertebra, and draw what they made.
+
+    Models must have been made for the data set's grid. Can be stopped: finished models are not run again.
+    """
+    from ..evaluation.evaluate import evaluate as evaluated
+    from ..evaluation.evaluate import read_evaluation
+    from ..evaluation.paper import TABLE_1
+
+    with reported(as_json, STOPPED):
+        methods = _methods(bundles or [], named or [])
+        with progress_bar("Evaluating", quiet=as_json) as tell:
+            evaluated(
+                methods,
+                data,
+                output,
+                split=split,
+                device=device,
+                reference=reference,
+                jobs=jobs,
+                figures=figures,
+                save_volumes=save_volumes,
+                printed=TABLE_1 if paper else None,
+                progress=tell,
+            )
+        summary, paired, said = read_evaluation(output)
+        if as_json:
+            told = {name: json.loads(f.to_json(orient="records")) for name, f in _frames(summary, paired).items()}
+            print(json.dumps({"output": str(output.resolve()), **told, "notes": said["notes"]}, indent=1))
+        else:
+            _tell(summary, said, output.resolve())
+
+
+def _frames(summary: pd.DataFrame, paired: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    return {"table": summary, "differences": paired}
+
+
+def _methods(bundles: list[str], named: list[str]) -> dict[str, Path]:
+    """Method -> file. Bundles without a name are called as their cards say."""
+    from EARReconstructionLib.bundle import ModelCard, read_header
+    from EARReconstructionLib.errors import EARError
+    from EARReconstructionLib.resources import find_model
+
+    methods: dict[str, Path] = {}
+    for text in [*bundles, *named]:
+        if text in bundles:
+            path = find_model(text)
+            name = ModelCard.from_dict(read_header(path)["card"], path).name
+        else:
+            name, equals, file = text.partition("=")
+            if not (name and equals and file):
+                raise EARError(f"--name {text}", "it is no METHOD=BUNDLE", "Write --name EAR=runs/ear.safetensors")
+            path = find_model(file)
+        if name in methods:
+            raise EARError(path, f"two models are called {name}", "Tell them apart with --name METHOD=BUNDLE")
+        methods[name] = path
+    return methods
+
+
+def _tell(summary: pd.DataFrame, said: dict[str, Any], where: Path) -> None:
+    from ..evaluation.tables import HEADLINES, cells, explanation, heading
+
+    console = Console()
+    everything = summary[summary["scope"] == "all"]
+    for title, names in HEADLINES.items():
+        metrics = [name for name in names if name in set(everything["metric"])]
+        printed = cells(everything, metrics)
+        table = Table(title=title)
+        table.add_column("model")
+        for metric in metrics:
+            table.add_column(escape(heading(metric)), justify="right")
+        for method in everything["method"].unique():
+            row = [printed[method, metric] for metric in metrics]
+            texts = [f"[bold]{cell.mean}[/bold]" if cell.best else cell.mean for cell in row]
+            lines = [f"{text}\n{escape(cell.interval)}" for text, cell in zip(texts, row, strict=True)]
+            table.add_row(escape(method), *lines)
+        console.print(table)
+    for note in [*explanation(summary), *said["notes"]]:
+        print(f"Note: {note}")
+    print(f"\nResults in {where}")
+    for name, what in FILES.items():
+        if (where / name.split(",")[0]).exists() and (name != "figures" or said["figures"]):
+            print(f"  {name:<22}{what}")

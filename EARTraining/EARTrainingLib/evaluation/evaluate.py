@@ -1,0 +1,246 @@
+"""`ear evaluate`: several models on one split of a prepared data set. Every finished model survives a stop."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import EARReconstructionLib
+import pandas as pd
+import torch
+from EARReconstructionLib.bundle import Bundle, load_bundle
+from EARReconstructionLib.errors import EARError
+from EARReconstructionLib.reconstruction import Progress, choose_device
+from EARReconstructionLib.volume_io import written_whole
+from joblib import Parallel, delayed
+
+from ..datasets.manifest import Row
+from ..datasets.prepared import SPLITS, PreparedDataset
+from ..metrics import normalised_fd
+from .figures import draw_figures
+from .measurement import TABLE_METRICS, measure
+from .prediction import Prediction, check_fit, fit_notes, predictions, write_prediction
+from .summary import RESAMPLES, SEED, differences, summarise
+from .tables import write_tables
+
+RESULT = "evaluation.json"
+
+#: Rows of finished models, one file each, named after the bundle.
+FINISHED = "finished"
+
+_FORMAT = {"format": "EAR evaluation", "version": 1}
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What is evaluated: checked, and about to begin."""
+
+    methods: dict[str, Bundle]
+    dataset: PreparedDataset
+    rows: tuple[Row, ...]
+    split: str
+    out: Path
+
+
+def evaluate(
+    bundles: Mapping[str, Path],
+    data: Path,
+    out: Path,
+    *,
+    split: str = "test",
+    device: str = "auto",
+    reference: str | None = None,
+    jobs: int = 1,
+    figures: bool = True,
+    save_volumes: bool = False,
+    printed: Mapping[str, Mapping[str, float]] | None = None,
+    progress: Progress | None = None,
+) -> pd.DataFrame:
+    """Measure models (method -> bundle) on a split ("all": every vertebra) of a prepared data set.
+
+    Writes rows.csv (one line per vertebra and method), table.csv, differences.csv, table.md, table.tex,
+    evaluation.json and, if wanted, figures/*.png with captions.md and volumes/METHOD-HASH/ID.nrrd; returns the rows.
+    A model that was finished in ``out`` on the same data is not run again.
+
+    reference: method that the others are compared with and figures are chosen by; default the first one. jobs:
+    processes that measure. printed: rows of a paper for table.md and table.tex.
+
+    Raises EARError's kinds, before the work for whatever can be known then.
+    """
+    work = _checked(bundles, Path(data), Path(out), split)
+    reference = next(iter(bundles)) if reference is None else reference
+    if reference not in work.methods:
+        raise EARError(f"reference {reference!r}", "no model has this name", f"Use one of {', '.join(work.methods)}")
+    choose_device(device)
+    rows, fd_bounds = _rows(work, device, jobs, save_volumes, progress)
+    notes = [_scale_of_fd(fd_bounds), *_fit_notes(work)]
+    metrics = [name for name in TABLE_METRICS if name in rows]
+    with written_whole(work.out / "rows.csv") as beside:
+        rows.to_csv(beside, index=False)
+    write_tables(work.out, summarise(rows, metrics), differences(rows, metrics, reference), notes, printed)
+    captions: dict[str, str] = {}
+    if figures:
+        captions, undrawn = draw_figures(
+            work.out / "figures", rows, work.methods, work.dataset, reference=reference, device=device
+        )
+        notes += undrawn
+    record = {
+        **_FORMAT,
+        "package": EARReconstructionLib.__version__,
+        "torch": torch.__version__,
+        "device": choose_device(device).type,
+        **_inputs(work),
+        "reference": reference,
+        "bootstrap": {"resamples": RESAMPLES, "seed": SEED, "unit": "patient"},
+        "fd_bounds": fd_bounds,
+        "figures": captions,
+        "notes": notes,
+    }
+    _write_json(work.out / RESULT, record)
+    return rows
+
+
+def read_evaluation(out: Path) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]:
+    """Summary (table.csv), differences and evaluation.json of a folder that evaluate wrote. Raises EARError."""
+    try:
+        said = json.loads((out / RESULT).read_text(encoding="utf-8"))
+        return pd.read_csv(out / "table.csv"), pd.read_csv(out / "differences.csv"), dict(said)
+    except (OSError, ValueError) as error:
+        raise EARError(out, f"it is no finished evaluation ({error})", "Run `ear evaluate` into it") from error
+
+
+def _checked(bundles: Mapping[str, Path], data: Path, out: Path, split: str) -> _Work:
+    if not bundles:
+        raise EARError("models", "there is none to evaluate", "Give at least one bundle")
+    folders = [_folder_name(method) for method in bundles]
+    if len(set(folders)) < len(folders) or not all(folders):
+        raise EARError("models", "two of their names cannot be told apart as folders", "Name them with --name")
+    if split not in (*SPLITS, "all"):
+        raise EARError(f"split {split!r}", "there is no such split", f"Use one of {', '.join(SPLITS)} or all")
+    dataset = PreparedDataset.open(data)
+    rows = dataset.rows if split == "all" else dataset.rows_of(split)
+    methods = {}
+    for method, path in bundles.items():
+        methods[method] = load_bundle(Path(path))
+        check_fit(methods[method], dataset)
+        methods[method].network()  # weights that do not fit must not be found out after hours
+    return _Work(methods, dataset, rows, split, out)
+
+
+def _rows(
+    work: _Work, device: str, jobs: int, save_volumes: bool, progress: Progress | None
+) -> tuple[pd.DataFrame, tuple[float, float]]:
+    """The rows of all models, from an earlier run where they are finished, and the bounds of fd_minmax."""
+    everything: list[dict[str, Any]] = []
+    total = len(work.methods) * len(work.rows)
+
+    def tell(done: int, words: str) -> None:
+        if progress is not None:
+            progress(done, total, words)
+
+    for method, bundle in work.methods.items():
+        own = _finished(work, method, bundle, save_volumes)
+        if own is None:
+            own = []
+            tell(len(everything), method)
+            for row in _measured(work, method, bundle, device, jobs, save_volumes):
+                own.append(row)
+                tell(len(everything) + len(own), f"{method} {row['id']}")
+            _keep(work, bundle, own)
+        everything += [{"method": method, **row} for row in own]
+        tell(len(everything), method)
+    rows, bounds = normalised_fd(everything)
+    return pd.DataFrame(rows), bounds
+
+
+def _inputs(work: _Work) -> dict[str, Any]:
+    """What was evaluated on what, for the record."""
+    dataset = work.dataset
+    data = {
+        "folder": str(dataset.folder.resolve()),
+        "fingerprint": dataset.fingerprint,
+        "split": work.split,
+        "vertebrae": len(work.rows),
+        "patients": len({row.patient for row in work.rows}),
+        "settings": dict(dataset.settings),
+        "hu_statistics": list(dataset.hu_statistics),
+    }
+    models = {
+        method: {"name": b.card.name, "sha256": b.sha256, "file": str(b.path), "threshold_hu": b.card.threshold_hu}
+        for method, b in work.methods.items()
+    }
+    return {"data": data, "models": models}
+
+
+def _scale_of_fd(bounds: tuple[float, float]) -> str:
+    low, high = bounds
+    return f"FD (min-max): 0 and 1 are the least and the greatest FD of this evaluation, {low:.3f} and {high:.3f}."
+
+
+def _fit_notes(work: _Work) -> list[str]:
+    """What is to be known of models, each sentence once, with the models that it is about."""
+    about: dict[str, list[str]] = {}
+    for method, bundle in work.methods.items():
+        for note in fit_notes(bundle, work.dataset, work.rows):
+            about.setdefault(note, []).append(method)
+    return [f"{', '.join(methods)}: {note}." for note, methods in about.items()]
+
+
+def _measured(
+    work: _Work, method: str, bundle: Bundle, device: str, jobs: int, save_volumes: bool
+) -> Iterator[dict[str, Any]]:
+    """A row for every vertebra, measured by ``jobs`` processes while the network goes on."""
+
+    def saved() -> Iterator[Prediction]:
+        for prediction in predictions(bundle, work.dataset, work.rows, device=device):
+            if save_volumes:
+                write_prediction(_volume(work, method, bundle, prediction.truth.row), prediction, bundle.card.name)
+            yield prediction
+
+    statistics = work.dataset.hu_statistics
+    yield from Parallel(n_jobs=jobs, return_as="generator")(delayed(measure)(p, statistics) for p in saved())
+
+
+def _volume(work: _Work, method: str, bundle: Bundle, row: Row) -> Path:
+    return work.out / "volumes" / f"{_folder_name(method)}-{bundle.sha256[:8]}" / f"{row.id}.nrrd"
+
+
+def _key(work: _Work, bundle: Bundle) -> dict[str, Any]:
+    """What rows depend on. Rows with the same key can be used again."""
+    return {
+        **_FORMAT,
+        "sha256": bundle.sha256,
+        "fingerprint": work.dataset.fingerprint,
+        "hu_statistics": list(work.dataset.hu_statistics),
+        "split": work.split,
+        "metrics": list(TABLE_METRICS),
+    }
+
+
+def _finished(work: _Work, method: str, bundle: Bundle, save_volumes: bool) -> list[dict[str, Any]] | None:
+    """The rows of a model that an earlier run finished; None when there are none, or its volumes are wanted now."""
+    try:
+        kept = json.loads((work.out / FINISHED / f"{bundle.sha256[:16]}.json").read_text(encoding="utf-8"))
+        same = kept["key"] == _key(work, bundle) and [row["id"] for row in kept["rows"]] == [r.id for r in work.rows]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    if not same or (save_volumes and not all(_volume(work, method, bundle, row).is_file() for row in work.rows)):
+        return None
+    return list(kept["rows"])
+
+
+def _keep(work: _Work, bundle: Bundle, rows: Sequence[dict[str, Any]]) -> None:
+    _write_json(work.out / FINISHED / f"{bundle.sha256[:16]}.json", {"key": _key(work, bundle), "rows": list(rows)})
+
+
+def _write_json(path: Path, content: Mapping[str, Any]) -> None:
+    with written_whole(path) as beside:
+        beside.write_text(json.dumps(content, indent=1), encoding="utf-8")
+
+
+def _folder_name(method: str) -> str:
+    return re.sub(r"[^\w+.-]+", "_", method).strip("._")

@@ -1,0 +1,201 @@
+"""Surfaces drawn in 3-D without a screen: cameras with anatomical letters, bone and the colours of a distance."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from types import TracebackType
+
+import numpy as np
+import vtk
+from EARReconstructionLib.distance import SIGNED_DISTANCE
+from matplotlib.colors import ListedColormap
+from numpy.typing import ArrayLike, NDArray
+from vtk.util.numpy_support import vtk_to_numpy
+
+BONE = (0.93, 0.87, 0.74)
+
+#: A side is named where a direction has at least this component along it: oblique views get two letters.
+_NAMED_FROM = 0.45
+
+#: Pixels are drawn this many times finer and averaged, so that edges are smooth on every driver.
+_OVERSAMPLING = 2
+
+
+def distance_colours() -> ListedColormap:
+    """The paper's colours: red where the reconstruction lies inside the reference, blue outside, pale where it fits."""
+    stops = np.array(
+        [(0.60, 0.02, 0.12), (0.94, 0.45, 0.35), (0.95, 0.94, 0.92), (0.40, 0.62, 0.88), (0.10, 0.20, 0.60)]
+    )
+    x = np.linspace(0, 1, 256)
+    return ListedColormap(np.stack([np.interp(x, np.linspace(0, 1, len(stops)), c) for c in stops.T], 1), "distance")
+
+
+def side_letters(direction: ArrayLike) -> str:
+    """The sides of the body that a RAS direction points to, the main one first, such as "R", "S" or "LA"."""
+    vector = np.asarray(direction, float)
+    vector = vector / np.linalg.norm(vector)
+    main_first = np.argsort(-np.abs(vector), kind="stable")
+    return "".join("RAS"[n] if vector[n] > 0 else "LPI"[n] for n in main_first if abs(vector[n]) >= _NAMED_FROM)
+
+
+class NoRendererError(RuntimeError):
+    """This machine cannot draw in 3-D without a screen."""
+
+
+@dataclass(frozen=True)
+class Camera:
+    """A parallel view. towards: from the body to the eye, RAS. height_mm: what the picture shows from its lower to its
+    upper edge. S is up; A is up where the eye looks along S.
+    """
+
+    towards: tuple[float, float, float]
+    centre_ras_mm: tuple[float, float, float]
+    height_mm: float
+
+    @property
+    def right(self) -> NDArray[np.float64]:
+        """(3,) RAS direction of the picture's rows, from left to right."""
+        return _picture_axes(self.towards)[0]
+
+    @property
+    def up(self) -> NDArray[np.float64]:
+        """(3,) RAS direction from the picture's lower to its upper edge."""
+        return _picture_axes(self.towards)[1]
+
+    @property
+    def letters(self) -> tuple[str, str, str, str]:
+        """Sides of the body at the picture's left, right, upper and lower edge."""
+        return (
+            side_letters(-self.right),
+            side_letters(self.right),
+            side_letters(self.up),
+            side_letters(-self.up),
+        )
+
+
+def framed(
+    surfaces: Sequence[vtk.vtkPolyData],
+    towards: tuple[float, float, float],
+    size: tuple[int, int],
+    margin: float = 0.06,
+) -> Camera:
+    """The camera from a direction that just holds surfaces (RAS mm), with a margin on each side as a share of them.
+
+    size: (width, height) of the picture in pixels.
+    """
+    points = np.concatenate([vtk_to_numpy(surface.GetPoints().GetData()) for surface in surfaces])
+    right, up = _picture_axes(towards)
+    across, along = points @ right, points @ up
+    needed = max(np.ptp(along), np.ptp(across) * size[1] / size[0])
+    centre = (points.min(0) + points.max(0)) / 2
+    for axis, values in ((right, across), (up, along)):  # the middle of what is seen is not that of the box
+        centre = centre + axis * ((values.min() + values.max()) / 2 - centre @ axis)
+    r, a, s = (float(x) for x in centre)
+    return Camera(towards, (r, a, s), float(needed) * (1 + 2 * margin))
+
+
+def at_one_scale(cameras: Sequence[Camera]) -> list[Camera]:
+    """The same cameras, all with the largest one's millimetres per pixel."""
+    return [replace(camera, height_mm=max(c.height_mm for c in cameras)) for camera in cameras]
+
+
+def _picture_axes(towards: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    eye = np.asarray(towards, float)
+    eye = eye / np.linalg.norm(eye)
+    reference = np.array([0.0, 1.0, 0.0]) if abs(eye[2]) > 0.95 else np.array([0.0, 0.0, 1.0])
+    right = np.cross(reference, eye)
+    right /= np.linalg.norm(right)
+    return right, np.cross(eye, right)
+
+
+class Studio:
+    """One window without a screen for many pictures of one size: opening it costs more than a picture.
+
+    size: (width, height) in pixels. background: RGB, 0 to 1.
+    Raises NoRendererError when this machine cannot draw in 3-D without a screen.
+    """
+
+    def __init__(self, size: tuple[int, int], background: tuple[float, float, float] = (1.0, 1.0, 1.0)) -> None:
+        if not os.environ.get("DISPLAY"):
+            os.environ.setdefault("VTK_DEFAULT_OPENGL_WINDOW", "vtkEGLRenderWindow")
+        self._renderer = vtk.vtkRenderer()
+        self._renderer.SetBackground(*background)
+        self._window = vtk.vtkRenderWindow()
+        self._window.SetOffScreenRendering(1)
+        self._window.SetMultiSamples(0)
+        self._window.SetSize(*(n * _OVERSAMPLING for n in size))
+        self._window.AddRenderer(self._renderer)
+        lights = vtk.vtkLightKit()
+        for light in ("Key", "Fill", "Back", "Head"):
+            getattr(lights, f"Set{light}LightWarmth")(0.5)  # white: colours must be those of the legend
+        lights.AddLightsToRenderer(self._renderer)
+        ball = vtk.vtkSphereSource()
+        ball.Update()
+        if np.ptp(self.picture([ball.GetOutput()], Camera((0, 1, 0), (0, 0, 0), 2.0))) == 0:
+            raise NoRendererError(
+                "nothing was drawn: install a software renderer (Debian: libegl1 libegl-mesa0 libgl1-mesa-dri)"
+            )
+
+    def __enter__(self) -> Studio:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._window.Finalize()
+
+    def picture(
+        self, surfaces: Sequence[vtk.vtkPolyData], camera: Camera, range_mm: float | None = None
+    ) -> NDArray[np.uint8]:
+        """Surfaces (RAS mm) as (h, w, 3). range_mm: colour them by their SIGNED_DISTANCE, +- this many mm."""
+        self._renderer.RemoveAllViewProps()
+        for surface in surfaces:
+            self._renderer.AddActor(_actor(surface, range_mm))
+        eye = self._renderer.GetActiveCamera()
+        towards = np.asarray(camera.towards, float)
+        eye.SetFocalPoint(*camera.centre_ras_mm)
+        eye.SetPosition(*(np.asarray(camera.centre_ras_mm) + 1000 * towards / np.linalg.norm(towards)))
+        eye.SetViewUp(*camera.up)
+        eye.ParallelProjectionOn()
+        eye.SetParallelScale(camera.height_mm / 2)
+        self._renderer.ResetCameraClippingRange()
+        self._window.Render()
+        grab = vtk.vtkWindowToImageFilter()
+        grab.SetInput(self._window)
+        grab.ReadFrontBufferOff()
+        grab.Update()
+        image = grab.GetOutput()
+        width, height, _ = image.GetDimensions()
+        fine = vtk_to_numpy(image.GetPointData().GetScalars()).reshape(height, width, -1)[::-1, :, :3]
+        n = _OVERSAMPLING
+        total = sum(fine[row::n, column::n].astype(np.uint16) for row in range(n) for column in range(n))
+        return np.asarray(total // n**2, np.uint8)
+
+
+def _actor(surface: vtk.vtkPolyData, range_mm: float | None) -> vtk.vtkActor:
+    normals = vtk.vtkPolyDataNormals()
+    normals.SetInputData(surface)
+    normals.SplittingOff()
+    mapper = vtk.vtkPolyDataMapper()
+    mapper.SetInputConnection(normals.GetOutputPort())
+    mapper.SetScalarVisibility(range_mm is not None)
+    if range_mm is not None:
+        table = vtk.vtkLookupTable()
+        table.SetNumberOfTableValues(256)
+        for n, colour in enumerate(distance_colours()(np.arange(256)).tolist()):
+            table.SetTableValue(n, *colour)
+        mapper.SelectColorArray(SIGNED_DISTANCE)
+        mapper.SetScalarModeToUsePointFieldData()
+        mapper.SetLookupTable(table)
+        mapper.SetScalarRange(-range_mm, range_mm)
+        mapper.InterpolateScalarsBeforeMappingOn()
+    actor = vtk.vtkActor()
+    actor.SetMapper(mapper)
+    paint = actor.GetProperty()
+    paint.SetColor(*BONE)
+    paint.SetAmbient(0.08)
+    paint.SetSpecular(0.12)
+    paint.SetSpecularPower(12)
+    return actor
