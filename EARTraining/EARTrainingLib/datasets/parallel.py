@@ -41,19 +41,20 @@ def each(
             results = joblib.Parallel(jobs, return_as="generator_unordered", batch_size=1)(
                 joblib.delayed(work)(item) for item in items
             )
-        try:
-            yield from results
-        except BrokenExecutor as error:
-            raise WorkerLost from error
-        finally:
-            _stop(results)
+        yield from _handed_on(results, BrokenExecutor)
 
 
-def _stop(results: Generator[Any, None, None]) -> None:
-    """Leave the rest undone, without joblib's advice on that."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)
-        results.close()
+def _handed_on(results: Generator[Result, None, None], death: type[Exception]) -> Iterator[Result]:
+    """Results until the loop is left. ``death``: what joblib raises when a worker died."""
+    try:
+        for result in results:  # noqa: UP028 - `yield from` would close them before us
+            yield result
+    except death as error:
+        raise WorkerLost from error
+    finally:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            results.close()
 
 
 def _on_cluster(work: Callable[[Item], Result], items: Sequence[Item], scheduler: str) -> Iterator[Result]:
@@ -89,9 +90,4 @@ def _on_cluster(work: Callable[[Item], Result], items: Sequence[Item], scheduler
             results = joblib.Parallel(-1, return_as="generator_unordered", batch_size=1, pre_dispatch="all")(
                 joblib.delayed(work)(item) for item in items
             )
-        try:
-            yield from results
-        except KilledWorker as error:
-            raise WorkerLost from error
-        finally:
-            _stop(results)
+        yield from _handed_on(results, KilledWorker)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import json
 import math
+import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
@@ -95,14 +96,15 @@ def prepare(
     EARError when the folder cannot be written to, the engine cannot start or a worker dies; Cancelled. What is finished
     is kept.
     """
-    out = Path(out)
+    out = Path(os.path.abspath(out))
     plan = make_plan(found, settings, out)
     _begin(out, settings)
     failed: list[Exclusion] = []
     total, done = len(plan.todo) + len(plan.done), len(plan.done)
+    todo = [_absolute(scan) for scan in plan.todo]
     work = partial(_work, settings=settings, out=out, python=deepdrr_python)
     try:
-        for outcome in each(work, plan.todo, jobs, scheduler):
+        for outcome in each(work, todo, jobs, scheduler):
             scan = outcome.scan
             if outcome.stop is not None:
                 raise EARError(*outcome.stop)
@@ -116,6 +118,16 @@ def prepare(
     except WorkerLost as error:
         raise _worker_lost(out) from error
     return _finish(found, settings, out, plan.excluded, failed)
+
+
+def _absolute(scan: Scan) -> Scan:
+    """The same scan for a worker in another folder, and for a manifest that is read in another one."""
+
+    def whole(path: Path) -> Path:
+        return Path(os.path.abspath(path))  # links stay: they may be how a data set was put together
+
+    meshes = tuple((level, whole(path)) for level, path in scan.meshes)
+    return replace(scan, ct=scan.ct and whole(scan.ct), mask=scan.mask and whole(scan.mask), meshes=meshes)
 
 
 def make_plan(found: Sequence[Found], settings: PreparationSettings, out: Path) -> Plan:

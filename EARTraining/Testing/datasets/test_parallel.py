@@ -86,7 +86,10 @@ def contents(folder):
 
 
 def test_a_cluster_of_two_workers_writes_the_same_data_set(cluster, trees, tmp_path, monkeypatch):
-    found = read_sources([trees.verse(tmp_path / "verse", levels=("L1", "L2"))])
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")  # the workers run in another folder
+    trees.verse(tmp_path / "verse", levels=("L1", "L2"))
+    found = read_sources(["../verse"])
     settings = PreparationSettings(size=24, spacing_mm=3.0)
     prepare(found, settings, tmp_path / "here")
     address = cluster(2)
@@ -97,7 +100,7 @@ def test_a_cluster_of_two_workers_writes_the_same_data_set(cluster, trees, tmp_p
     monkeypatch.setattr(preparation, "prepare_scan", refused)
     monkeypatch.setattr(parallel, "PATIENCE_S", PATIENCE_S)
     told = []
-    summary = prepare(found, settings, tmp_path / "there", scheduler=address, progress=lambda *x: told.append(x))
+    summary = prepare(found, settings, Path("../there"), scheduler=address, progress=lambda *x: told.append(x))
     assert summary.failed == 0
     assert [done for done, *_ in told] == [1, 2, 3]
     assert contents(tmp_path / "there") == contents(tmp_path / "here")

@@ -156,7 +156,7 @@ class TestDifferentRun:
 
     def test_earlier_sources_must_stay(self, tree, whole):
         found = [scan for scan in read_sources([tree]) if scan.patient != "verse500"]
-        with pytest.raises(DatasetError, match="1 of its scans.*VerSe20-sub-verse500"):
+        with pytest.raises(DatasetError, match=r"1 of its scans.*VerSe20-sub-verse500"):
             prepare(found, SETTINGS, whole[0])
 
     def test_more_sources_leave_the_old_patients_where_they_are(self, tree, tmp_path):
@@ -262,11 +262,9 @@ class TestFullDisk:
 
 
 def test_cancelled(tree, whole, tmp_path):
-    asked = []
+    asked = iter((False, True))
     with pytest.raises(Cancelled):
-        prepare(
-            read_sources([tree]), SETTINGS, tmp_path / "out", cancel=lambda: bool(asked.append(1)) or len(asked) > 1
-        )
+        prepare(read_sources([tree]), SETTINGS, tmp_path / "out", cancel=lambda: next(asked))
     assert len(list((tmp_path / "out" / "scans").iterdir())) == 2
     prepare(read_sources([tree]), SETTINGS, tmp_path / "out")
     assert contents(tmp_path / "out") == contents(whole[0])
@@ -280,9 +278,8 @@ def test_a_worker_that_dies_is_told_with_its_scan(tree, whole, tmp_path):
 
     found = read_sources([tree])
     out = tmp_path / "out"
-    with pytest.raises(
-        EARError, match="worker process: it died during (VerSe20-sub-verse50|an unknown).*finished is kept"
-    ):
+    died = r"worker process: it died during (VerSe20-sub-verse50|an unknown).*finished is kept"
+    with pytest.raises(EARError, match=died):
         prepare(found, SETTINGS, out, jobs=2, progress=kill)
     assert not (out / "manifest.csv").exists()
     prepare(found, SETTINGS, out)

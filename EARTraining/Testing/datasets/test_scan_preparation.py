@@ -83,9 +83,7 @@ def test_a_bead_lies_at_its_millimetres_in_volume_mask_and_xrays(tmp_path, name,
     for image, view in zip((xrays.area_density - without.area_density).sum(1), xrays.views, strict=True):
         (u, v), _ = view.project(BEAD)
         np.testing.assert_allclose(heavy(image)[::-1] + 0.5, (u * size / view.width, v * size / view.height), atol=0.06)
-    np.testing.assert_allclose(
-        row.centre_ras_mm, np.add(MIDDLE, (-6, -7.5, 0)), atol=1.2
-    )  # box -29..17, -29..14, -11..11
+    np.testing.assert_allclose(row.centre_ras_mm, np.add(MIDDLE, (-6, -7.5, 0)), atol=1.2)
     middle = (np.array(with_bead.array.shape[::-1]) - 1) / 2
     np.testing.assert_allclose(transform_points(with_bead.ras_from_ijk, middle), row.centre_ras_mm, atol=1e-3)
 

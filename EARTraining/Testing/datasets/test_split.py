@@ -51,7 +51,7 @@ def test_new_patients_leave_the_old_where_they_are():
 
 
 def test_an_earlier_split_is_never_overruled_in_silence():
-    with pytest.raises(DatasetError, match="verse001.*'train'.*'test'"):
+    with pytest.raises(DatasetError, match=r"verse001.*'train'.*'test'"):
         split_patients(PEOPLE, 0, forced={"verse001": "test"}, kept={"verse001": "train"})
     split_patients(PEOPLE, 0, forced={"verse001": "test"}, kept={"verse001": "test"})
 
@@ -91,7 +91,7 @@ class TestFile:
 
     @pytest.mark.parametrize(
         "text",
-        ["patient,split\na,train\na,test\n", "patient,split\na,training\n", "patient,split\n,test\n", "who,split\na,test\n"],
+        ["patient,split\na,train\na,test", "patient,split\na,trained\n", "patient,split\n,test", "who,split\na,test"],
     )  # fmt: skip
     def test_a_damaged_one_is_refused(self, tmp_path, text):
         (tmp_path / "split.csv").write_text(text)

@@ -15,11 +15,15 @@ from .sheet import METHOD_COLOURS, add_caption, house_style, save
 _COLUMNS = 4
 _PANEL = (1.75, 1.55)
 
+#: Names of so many letters together stand side by side below a panel; more would overlap.
+_LETTERS = 16
+
 
 def draw_distributions(path: Path, rows: pd.DataFrame, caption: str) -> None:
     """One panel per headline metric. rows: as evaluate returns them."""
     metrics = [m for group in HEADLINES.values() for m in group if m in rows]
     methods = list(rows["method"].unique())
+    slanted = sum(map(len, methods)) > _LETTERS
     with house_style():
         height = math.ceil(len(metrics) / _COLUMNS)
         figure = Figure(figsize=(_PANEL[0] * _COLUMNS, _PANEL[1] * height + 0.2), facecolor="white")
@@ -45,8 +49,7 @@ def draw_distributions(path: Path, rows: pd.DataFrame, caption: str) -> None:
                 across = n + np.linspace(-0.22, 0.22, len(patients)) if len(patients) > 1 else [n]
                 axis.scatter(across, patients, s=7, color=colour, alpha=0.75, lw=0, zorder=3)
             axis.set_title(heading(metric))
-            many = len(methods) > 3
-            axis.set_xticks(range(len(methods)), methods, rotation=30 * many, ha="right" if many else "center")
+            axis.set_xticks(range(len(methods)), methods, rotation=30 * slanted, ha="right" if slanted else "center")
             axis.set_xlim(-0.6, len(methods) - 0.4)
         for axis in axes[len(metrics) :]:
             axis.set_axis_off()

@@ -44,6 +44,9 @@ _STYLE: dict[Any, Any] = {
 _LETTER_COLOUR = "#4a4a4a"
 _CAPTION_SIZE = 6.5
 
+#: Letters of the legends' size that an inch holds.
+_LETTERS_PER_INCH = 17
+
 
 @contextmanager
 def house_style() -> Iterator[None]:
@@ -112,13 +115,15 @@ class Sheet:
         """The one legend of all pictures, below them."""
         width, height = self._size
         span = min(0.55 * self._inside, 4.0)
-        place = ((self._label + (self._inside - self._label - span) / 2) / width, (self._below + 0.30) / height)
+        lines = textwrap.wrap(text, max(int(self._inside * _LETTERS_PER_INCH), 30))
+        above = self._below + 0.18 + 0.12 * len(lines)
+        place = ((self._label + (self._inside - self._label - span) / 2) / width, above / height)
         axis = self.figure.add_axes((*place, span / width, 0.09 / height))
         bar = self.figure.colorbar(
             ScalarMappable(Normalize(low, high), colours), cax=axis, orientation="horizontal", extend=extend
         )
         bar.outline.set_linewidth(0.5)
-        bar.set_label(text, labelpad=2)
+        bar.set_label("\n".join(lines), labelpad=2, linespacing=1.2)
 
     def distance_bar(self, range_mm: float) -> None:
         """The legend of signed surface distances."""
@@ -126,7 +131,7 @@ class Sheet:
             distance_colours(),
             -range_mm,
             range_mm,
-            "Signed surface distance [mm]   (red: inside the truth, bone missing;  blue: outside, bone too much)",
+            "Signed surface distance [mm] (red: inside the truth, bone missing; blue: outside, bone too much)",
             extend="both",
         )
 

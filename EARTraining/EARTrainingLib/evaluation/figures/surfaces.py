@@ -24,7 +24,7 @@ MARGIN = 0.1
 #: Number of a row, its truth, its predictions by method, and its camera.
 _Row = tuple[int, Truth, Mapping[str, Prediction], Camera]
 
-#: Share of all distances that a legend's range holds.
+#: Share of a prediction's distances that a legend's range holds.
 _SHOWN = 0.95
 
 
@@ -71,9 +71,12 @@ def draw_distances(
 
 
 def distance_range_mm(predictions: list[Prediction]) -> float:
-    """The range of a common legend: a round number of mm that holds nearly all distances."""
-    far = [np.abs(p.error.signed_mm) for p in predictions if p.error is not None]
-    return round_up(max(float(np.quantile(np.concatenate(far), _SHOWN)), 1.0)) if far else 1.0
+    """The range of a common legend: a round number of mm that holds nearly all distances of the middle prediction.
+
+    Not of all together: one that failed would bleach the others.
+    """
+    far = [np.quantile(np.abs(p.error.signed_mm), _SHOWN) for p in predictions if p.error is not None]
+    return round_up(max(float(np.median(far)), 1.0)) if far else 1.0
 
 
 def _sheet(examples: Mapping[str, Mapping[str, Prediction]], caption: str, legend: float) -> Sheet:
