@@ -15,6 +15,10 @@ class EARError(Exception):
         self.subject, self.cause, self.advice = str(subject), cause.rstrip(". "), advice.rstrip(". ")
         super().__init__(f"{self.subject}: {self.cause}. {self.advice}.")
 
+    def __reduce__(self) -> tuple[type[EARError], tuple[str, str, str]]:
+        """Lets an error come back from a worker process: exceptions are remade from what they were made of."""
+        return type(self), (self.subject, self.cause, self.advice)
+
 
 class GeometryError(EARError):
     """Views, distances or ROIs that cannot describe a bi-planar X-ray."""

@@ -133,11 +133,20 @@ def signed_distance(
     if np.any(high <= low):
         return far
     part = mask[low[2] : high[2], low[1] : high[1], low[0] : high[0]]
-    if not part.any():
+    found = ndimage.find_objects(part.astype(np.uint8))
+    if not found:
         return far
-    part = np.pad(part, 1)  # a mask that fills its grid still has a surface
+    # Beyond the margin around the mask everything is clipped anyway; inside distances need no margin at all.
+    margin = np.ceil(margin_mm / spacing[::-1]).astype(int) + 1
+    first = [max(side.start - m, 0) for side, m in zip(found[0], margin, strict=True)]
+    last = [min(side.stop + m, n) for side, m, n in zip(found[0], margin, part.shape, strict=True)]
+    part = np.pad(part[tuple(map(slice, first, last))], 1)  # a mask that fills its grid still has a surface
+    low = low + np.array(first[::-1])
+    (bone,) = ndimage.find_objects(part.astype(np.uint8))
+    near = tuple(slice(side.start - 1, side.stop + 1) for side in bone)
     sampling = spacing[::-1]
-    distance = ndimage.distance_transform_edt(~part, sampling) - ndimage.distance_transform_edt(part, sampling)
+    distance = ndimage.distance_transform_edt(~part, sampling)
+    distance[near] -= ndimage.distance_transform_edt(part[near], sampling)
     distance -= np.sign(distance) * spacing.min() / 2  # the transform measures to voxel centres, not to faces
     shifted = np.array(ras_from_ijk, float)
     shifted[:3, 3] = transform_points(ras_from_ijk, low - 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import struct
+from io import BufferedReader
 from pathlib import Path
 from typing import NamedTuple
 from zlib import error as ZlibError
@@ -45,7 +46,7 @@ def damage(path: Path) -> str | None:
                 if unpacked == voxels.end % 2**32:
                     return None
                 content.seek(voxels.end - 1)  # padding, or several gzip members in a row: unpack it to know
-                return None if content.read(1) else _CUT
+                return None if content.read(1) and _ends_well(content) else _CUT
             content.seek(voxels.start)
             bad, left = 0, voxels.end - voxels.start
             while left:
@@ -55,9 +56,17 @@ def damage(path: Path) -> str | None:
                 values = np.frombuffer(chunk, voxels.floats)
                 bad += values.size - int(np.isfinite(values).sum())
                 left -= len(chunk)
+            _ends_well(content)
             return f"{bad} of its voxels hold no number (NaN or infinity)" if bad else None
     except (EOFError, gzip.BadGzipFile, ZlibError):
         return _CUT
+
+
+def _ends_well(content: gzip.GzipFile | BufferedReader) -> bool:
+    """True at the end of a file. Raises EOFError or BadGzipFile where the last bytes, gzip's checksum, are missing."""
+    while content.read(_CHUNK_BYTES):
+        pass
+    return True
 
 
 def _voxels(header: bytes) -> _Voxels | None:

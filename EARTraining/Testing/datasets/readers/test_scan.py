@@ -13,7 +13,7 @@ from EARReconstructionLib.vertebra import VERSE_LABEL
 from EARReconstructionLib.volume_io import Volume, write_volume
 from EARTrainingLib.datasets.make_example_tree import stored_along
 from EARTrainingLib.datasets.readers import DatasetError, Scan, load_scan
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 AXES = ["".join(letters) for pairs in permutations(("RL", "AP", "SI")) for letters in product(*pairs)]
@@ -198,6 +198,7 @@ class TestBadFiles:
         ending=st.sampled_from((".nii", ".nii.gz", ".nrrd", ".mha")),
         kind=st.sampled_from((np.int16, np.float32)),
     )
+    @example(share=0.984375, ending=".nii.gz", kind=np.int16)  # all voxels are there, gzip's checksum is not
     def test_a_file_that_is_cut_short(self, tmp_path, share, ending, kind):
         """SimpleITK reads the missing end of a NIfTI file as 0."""
         hu, labels = small()
@@ -205,7 +206,8 @@ class TestBadFiles:
         write_volume(ct, hu.array.astype(kind), hu.ras_from_ijk)
         write_volume(mask, labels.array, labels.ras_from_ijk)
         content = ct.read_bytes()
-        ct.write_bytes(content[: int(share * len(content))])
+        spare = 0 if ending.startswith(".nii") else 8  # without gzip's checksum a NRRD or MHA still has all voxels
+        ct.write_bytes(content[: min(int(share * len(content)), len(content) - 1 - spare)])
         with pytest.raises(DatasetError) as trouble:
             load_scan(scan_of(ct, mask))
         assert trouble.value.subject == str(ct)
