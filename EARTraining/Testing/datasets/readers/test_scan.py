@@ -206,11 +206,15 @@ class TestBadFiles:
         write_volume(ct, hu.array.astype(kind), hu.ras_from_ijk)
         write_volume(mask, labels.array, labels.ras_from_ijk)
         content = ct.read_bytes()
-        spare = 0 if ending.startswith(".nii") else 8  # without gzip's checksum a NRRD or MHA still has all voxels
-        ct.write_bytes(content[: min(int(share * len(content)), len(content) - 1 - spare)])
-        with pytest.raises(DatasetError) as trouble:
-            load_scan(scan_of(ct, mask))
-        assert trouble.value.subject == str(ct)
+        ct.write_bytes(content[: int(share * len(content))])
+        try:
+            loaded = load_scan(scan_of(ct, mask))
+        except DatasetError as trouble:
+            assert trouble.subject == str(ct)
+        else:  # a NRRD or MHA without gzip's checksum still has all voxels
+            assert not ending.startswith(".nii")
+            np.testing.assert_array_equal(loaded.hu.array, hu.array)
+            assert len(content) - ct.stat().st_size < 16
 
     def test_a_file_in_several_gzip_members_is_whole(self, pair):
         """As pigz and bgzip write them; also bytes after the voxels."""
