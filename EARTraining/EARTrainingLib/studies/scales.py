@@ -50,14 +50,14 @@ SCALES = {
             "tiny",
             "Scale tiny: narrow networks, a few training steps, a few coarse phantoms. It shows that the study runs; "
             "its numbers say nothing about the methods.",
-            Phantoms((2, 1, 2), ("T12", "L1", "L2"), 32, 3.5),
+            Phantoms((2, 1, 2), ("T12", "L1", "L2"), 32, 3.0),
             arguments={
                 "EAR": {"width": 4},
                 "PSR": {"width": 1 / 64},
                 "E2E": {"width": 4},
                 "BX2S": {"width": 4},
             },
-            recipe={"epochs": 8, "warm_up_epochs": 1, "epoch_samples": 16},
+            recipe={"epochs": 10, "warm_up_epochs": 1, "epoch_samples": 16},
             angles_deg=(60, 90, 140),
         ),
         Scale(

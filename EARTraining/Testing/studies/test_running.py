@@ -224,7 +224,7 @@ class TestRefused:
     @pytest.mark.parametrize(
         ("changed", "words"),
         [
-            ({"settings": ("epochs=5",)}, "runs \\+edge epochs: 8 earlier, 5 now"),
+            ({"settings": ("epochs=5",)}, "runs \\+edge epochs: 10 earlier, 5 now"),
             ({"settings": ("losses.edge=0.2",)}, "losses edge: 0.1 earlier, 0.2 now"),
             ({"preset": "ours"}, "preset: 'paper' earlier, 'ours' now"),
             ({"scale": "small"}, "scale: 'tiny' earlier, 'small' now"),
