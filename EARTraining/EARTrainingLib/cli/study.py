@@ -31,7 +31,8 @@ def study(
     scale: Annotated[
         str,
         typer.Option(
-            help="tiny: minutes on a CPU, to see that it runs. small: minutes on a GPU, hours on a CPU. paper: all."
+            help="tiny: minutes on a CPU, to see that it runs. small: minutes on a GPU, hours on a CPU. "
+            "paper: the real thing, with --data."
         ),
     ] = "paper",
     preset: Annotated[str, typer.Option(help="Recipe of all runs, as for `ear train`: paper or ours.")] = "paper",
