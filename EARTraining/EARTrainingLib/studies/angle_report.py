@@ -115,7 +115,7 @@ def _table(metric: str, lines: pd.DataFrame, compared: pd.DataFrame, angles: Seq
     for angle in angles:
         texts = [_text(found.get((f"{way}{angle}", metric))) for way in (OWN, ALL, RIGHT)]
         rows.append([f"{angle}°", *texts, _difference(compared[compared["angle_deg"] == angle], metric)])
-    return TextTable(heading(metric), ["", OWN, ALL, RIGHT, f"{ALL} minus {OWN}"], rows)
+    return TextTable(heading(metric), ["tested at", OWN, ALL, RIGHT, f"{ALL} minus {OWN}"], rows)
 
 
 def _text(cell: Cell | None) -> str:
@@ -131,11 +131,11 @@ def _difference(rows: pd.DataFrame, metric: str) -> str:
 
 
 def _cost_table(finished: Finished) -> TextTable:
-    rows = [
-        [run.name, run.recipe.lift, FAILED if run.name in finished.failures else "", *costs(finished, run)]
-        for run in finished.runs
-    ]
-    return TextTable("Models", ["", "Lift", "", "Parameters", "Time per step [s]"], rows)
+    rows = []
+    for run in finished.runs:
+        state = f" ({FAILED})" if run.name in finished.failures else ""
+        rows.append([f"{run.name}{state}", run.recipe.lift, *costs(finished, run)])
+    return TextTable("Models", ["trained at", "Lift", "Parameters", "Time per step [s]"], rows)
 
 
 def _frame(finished: Finished, summary: pd.DataFrame, angles: Mapping[str, int | None]) -> pd.DataFrame:
