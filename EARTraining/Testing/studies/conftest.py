@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from EARTrainingLib.datasets.prepared import PreparedDataset
 from EARTrainingLib.datasets.settings import PreparationSettings
-from EARTrainingLib.evaluation.figures import sheet
+from EARTrainingLib.evaluation.figures import sheet, surfaces
 
 
 @pytest.fixture(scope="session")
@@ -29,4 +29,5 @@ def planned_data() -> PreparedDataset:
 def _coarse_pictures():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sheet, "DPI", 60)
+        patch.setattr(surfaces, "PIXELS", (100, 100))
         yield
