@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from EARTrainingLib.datasets.prepared import PreparedDataset
 from EARTrainingLib.datasets.settings import PreparationSettings
-from EARTrainingLib.evaluation.figures import sheet, surfaces
+from EARTrainingLib.evaluation.figures import sheet
 
 
 @pytest.fixture(scope="session")
@@ -29,5 +29,4 @@ def planned_data() -> PreparedDataset:
 def _coarse_pictures():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sheet, "DPI", 60)
-        patch.setattr(surfaces, "PIXELS", (100, 100))
         yield
