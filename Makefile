@@ -8,8 +8,9 @@ TORCH ?= torch==2.13.0
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
-# What VTK needs to draw pictures without a screen.
-SYSTEM_PACKAGES := libegl1 libegl-mesa0 libgl1 libgl1-mesa-dri libxrender1 fonts-dejavu-core
+# What VTK, and in the tests Qt, need to draw pictures without a screen.
+SYSTEM_PACKAGES := libegl1 libegl-mesa0 libgl1 libgl1-mesa-dri libxrender1 fonts-dejavu-core \
+  libxkbcommon0 libfontconfig1 libglib2.0-0 libdbus-1-3
 
 .DEFAULT_GOAL := help
 .PHONY: help demo training test lint system clean
@@ -66,7 +67,8 @@ $(VENV)/.installed-torch:
 # Never fails: what draws nothing works without it, and what draws says so.
 system:
 	@libraries=$$(PATH="$$PATH:/sbin:/usr/sbin" ldconfig -p 2>/dev/null); \
-	missing=""; for library in libEGL.so.1 libGL.so.1 libXrender.so.1; do \
+	missing=""; for library in libEGL.so.1 libGL.so.1 libXrender.so.1 libxkbcommon.so.0 libfontconfig.so.1 \
+      libglib-2.0.so.0 libdbus-1.so.3; do \
 	  case "$$libraries" in *$$library*) ;; *) missing="$$missing $$library" ;; esac; \
 	done; \
 	test -n "$$missing" || exit 0; \
@@ -76,7 +78,7 @@ system:
 	elif [ "$$(id -u)" = 0 ]; then as_root="env"; \
 	elif sudo -n true 2>/dev/null; then as_root="sudo -n env"; \
 	else echo "Missing for pictures without a screen:$$missing. To have them: sudo $$install"; exit 0; fi; \
-	echo "Installing what VTK needs to draw without a screen: $(SYSTEM_PACKAGES)"; \
+	echo "Installing what it takes to draw without a screen: $(SYSTEM_PACKAGES)"; \
 	{ $$as_root apt-get update -qq && $$as_root DEBIAN_FRONTEND=noninteractive $$install -qq >/dev/null; } \
 	  || echo "That did not work; by hand: sudo $$install"
 

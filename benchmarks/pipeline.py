@@ -30,9 +30,10 @@ import torch
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "EARReconstruction"), str(ROOT / "EARTraining")]
 
-from EARReconstructionLib.bundle import Bundle, ModelCard, load_bundle, save_bundle  # noqa: E402
+from EARReconstructionLib.bundle import Bundle, load_bundle, save_bundle  # noqa: E402
 from EARReconstructionLib.case import read_case  # noqa: E402
 from EARReconstructionLib.geometry import cube_affine  # noqa: E402
+from EARReconstructionLib.model_card import ModelCard  # noqa: E402
 from EARReconstructionLib.networks import build  # noqa: E402
 from EARReconstructionLib.networks.network import NetworkOutput, ReconstructionNetwork  # noqa: E402
 from EARReconstructionLib.reconstruction import largest_piece, network_input, reconstruct, run_network  # noqa: E402

@@ -13,9 +13,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from .bundle import Bundle, ModelCard
+from .bundle import Bundle
 from .errors import BundleError, Cancelled, CaseError, DeviceError
 from .geometry import Affine, BiplanarGeometry, View, as_displayed, crop_image, crop_view, cube_affine, lift
+from .model_card import ModelCard
 from .networks.network import NetworkOutput, ReconstructionNetwork
 from .volume_io import largest_piece
 

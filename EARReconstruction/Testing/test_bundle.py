@@ -10,18 +10,10 @@ from pathlib import Path
 import pytest
 import torch
 from EARReconstructionLib import bundle as module
-from EARReconstructionLib.bundle import (
-    FORMAT_VERSION,
-    METADATA_KEY,
-    Bundle,
-    ModelCard,
-    installed_bundles,
-    load_bundle,
-    read_header,
-    save_bundle,
-)
+from EARReconstructionLib.bundle import Bundle, load_bundle, save_bundle
 from EARReconstructionLib.errors import BundleError, EARError
 from EARReconstructionLib.geometry import BiplanarGeometry
+from EARReconstructionLib.model_card import FORMAT_VERSION, METADATA_KEY, ModelCard, installed_bundles, read_header
 from EARReconstructionLib.networks import NETWORKS, build
 from safetensors.torch import save_file
 
@@ -426,3 +418,13 @@ class TestRangeNotes:
         notes = near.range_notes(BiplanarGeometry.from_preset("c-arm"))
         assert [("frontal" in n, "lateral" in n) for n in notes] == [(True, False), (False, True)]
         assert all("530 mm" in n and "900 to 1600 mm" in n for n in notes)
+
+    def test_a_header_whose_length_looks_like_a_zip(self, path):
+        """The first bytes of a sound file are a length, and a length may spell PK."""
+        content = path.read_bytes()
+        size = int.from_bytes(content[:8], "little")
+        header = content[8 : 8 + size].rstrip(b" ")
+        padded = int.from_bytes(b"PK\x00\x00\x00\x00\x00\x00", "little")
+        assert padded > size
+        path.write_bytes(padded.to_bytes(8, "little") + header.ljust(padded) + content[8 + size :])
+        assert load_bundle(path).card == card()

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import torch
 from EARReconstructionLib import reconstruction as module
-from EARReconstructionLib.bundle import Bundle, ModelCard
+from EARReconstructionLib.bundle import Bundle
 from EARReconstructionLib.errors import BundleError, Cancelled, CaseError, DeviceError, EARError, GeometryError
 from EARReconstructionLib.geometry import BiplanarGeometry, View, cube_affine, transform_points
+from EARReconstructionLib.model_card import ModelCard
 from EARReconstructionLib.networks.network import NetworkOutput, ReconstructionNetwork
 from EARReconstructionLib.radiograph import Radiograph
 from EARReconstructionLib.reconstruction import choose_device, largest_piece, network_input, reconstruct, standardise

@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from EARReconstructionLib import results as module
-from EARReconstructionLib.bundle import Bundle, ModelCard
+from EARReconstructionLib.bundle import Bundle
 from EARReconstructionLib.case import Case, Reference
 from EARReconstructionLib.comparison import Shape, compare
 from EARReconstructionLib.distance import SIGNED_DISTANCE
 from EARReconstructionLib.errors import Cancelled, CaseError, EARError, ReferenceSurfaceError
 from EARReconstructionLib.geometry import BiplanarGeometry, cube_affine, transform_points
+from EARReconstructionLib.model_card import ModelCard
 from EARReconstructionLib.networks.network import NetworkOutput, ReconstructionNetwork
 from EARReconstructionLib.radiograph import Radiograph
 from EARReconstructionLib.reconstruction import Reconstruction

@@ -21,6 +21,10 @@ PRESETS: dict[str, tuple[float, float]] = {
 MINIMUM_ANGLE_DEG = 20.0
 
 
+#: Ways in which two images become a volume (lifting.py).
+LIFTS = ("replicate", "backproject")
+
+
 @dataclass(frozen=True)
 class BiplanarGeometry:
     """The frontal view and the lateral view of one set-up, in one RAS frame.

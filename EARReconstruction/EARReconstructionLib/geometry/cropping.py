@@ -1,40 +1,14 @@
-"""Cutting one vertebra out of a full radiograph without losing where it was."""
+"""Cutting one vertebra out of a full radiograph; ``views.crop_view`` says where."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import ArrayLike
 
-from ..errors import GeometryError
 from .views import View
-
-
-def crop_view(view: View, centre_ras_mm: ArrayLike, size: int, spacing_mm: float) -> View:
-    """The sub-window of a detector, ``size`` pixels square, around the projection of a point.
-
-    A pixel of the crop measures ``spacing_mm`` in the plane of that point, so a vertebra has the same size in the crop
-    wherever it stands. Source, beam and detector plane are those of ``view``: P differs by a scaled and shifted
-    principal point only, and stays right for a vertebra far from the central ray.
-
-    Raises GeometryError when the point lies behind the source or the detector.
-    """
-    (u, v), depth = view.project(centre_ras_mm)
-    if not 0 < depth < view.sdd_mm:
-        raise GeometryError(
-            "vertebra ROI",
-            f"its centre is {float(depth):.0f} mm from the source, not between source and detector",
-            "Move the ROI or correct SOD and SDD",
-        )
-    pixel_mm = spacing_mm * view.sdd_mm / float(depth)
-    scale = view.pixel_mm / pixel_mm
-    u0, v0 = view.K[0, 2], view.K[1, 2]
-    point = ((u0 - u) * scale + size / 2, (v0 - v) * scale + size / 2)
-    return replace(view, pixel_mm=pixel_mm, height=size, width=size, principal_point=(float(point[0]), float(point[1])))
 
 
 def crop_image(pixels: torch.Tensor, view: View, crop: View) -> tuple[torch.Tensor, float]:

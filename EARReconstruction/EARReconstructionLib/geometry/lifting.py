@@ -10,10 +10,9 @@ from collections.abc import Sequence
 import torch
 import torch.nn.functional as F
 
+from .biplanar import LIFTS
 from .frames import Affine
 from .views import View
-
-LIFTS = ("replicate", "backproject")
 
 
 def as_displayed(image: torch.Tensor, view: View, role: str) -> torch.Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -41,6 +42,16 @@ def reported(as_json: bool = False, cancelled: str = "Cancelled; nothing was wri
     except KeyboardInterrupt:
         print(cancelled, file=sys.stderr)
         raise typer.Exit(130) from None
+
+
+def seconds(text: str | None) -> float | None:
+    """The HH:MM:SS of --max-time in seconds. Raises EARError."""
+    if text is None:
+        return None
+    if not (match := re.fullmatch(r"(\d+):([0-5]\d):([0-5]\d)", text)):
+        raise EARError("--max-time", f"{text!r} is no time", "Give HH:MM:SS, such as 02:30:00")
+    hours, minutes, rest = map(float, match.groups())
+    return 3600 * hours + 60 * minutes + rest
 
 
 @contextmanager

@@ -90,15 +90,15 @@ def _frames(summary: pd.DataFrame, paired: pd.DataFrame) -> dict[str, pd.DataFra
 
 def _methods(bundles: list[str], named: list[str]) -> dict[str, Path]:
     """Method -> file. Bundles without a name are called as their cards say."""
-    from EARReconstructionLib.bundle import ModelCard, read_header
     from EARReconstructionLib.errors import EARError
+    from EARReconstructionLib.model_card import read_card
     from EARReconstructionLib.resources import find_model
 
     methods: dict[str, Path] = {}
     for text in [*bundles, *named]:
         if text in bundles:
             path = find_model(text)
-            name = ModelCard.from_dict(read_header(path)["card"], path).name
+            name = read_card(path).name
         else:
             name, equals, file = text.partition("=")
             if not (name and equals and file):

@@ -14,8 +14,9 @@ from .common import JsonOption, reported
 
 def models(as_json: JsonOption = False) -> None:
     """List the installed models: what they were trained on and for."""
-    from EARReconstructionLib.bundle import installed_bundles, load_bundle
+    from EARReconstructionLib.bundle import load_bundle
     from EARReconstructionLib.errors import BundleError
+    from EARReconstructionLib.model_card import installed_bundles
     from EARReconstructionLib.resources import DEFAULT_MODEL, MODELS
 
     with reported(as_json):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from .common import DeviceOption, JsonOption, progress_bar, reported
+from .common import DeviceOption, JsonOption, progress_bar, reported, seconds
 
 if TYPE_CHECKING:
     from ..studies.running import Outcome
@@ -81,25 +80,13 @@ def study(
             tuple(only or ()),
             device,
             jobs,
-            _seconds(max_time),
+            seconds(max_time),
         )
         with progress_bar(f"Study {name}", quiet=as_json) as tell:
             outcome = run_study(
                 STUDIES[name], order, progress=tell, say=None if as_json else lambda text: print(text, file=sys.stderr)
             )
         _tell(outcome, as_json)
-
-
-def _seconds(text: str | None) -> float | None:
-    """HH:MM:SS in seconds. Raises StudyError."""
-    from ..studies.scales import StudyError
-
-    if text is None:
-        return None
-    if not (match := re.fullmatch(r"(\d+):([0-5]\d):([0-5]\d)", text)):
-        raise StudyError("--max-time", f"{text!r} is no time", "Give HH:MM:SS, such as 02:30:00")
-    hours, minutes, rest = map(float, match.groups())
-    return 3600 * hours + 60 * minutes + rest
 
 
 def _list(as_json: bool) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .common import DeviceOption, JsonOption, progress_bar, reported
+from .common import DeviceOption, JsonOption, progress_bar, reported, seconds
 
 if TYPE_CHECKING:
     from ..training.history import Tell
@@ -107,7 +106,7 @@ def train(
                 output,
                 device=device,
                 workers=workers,
-                max_time_s=_seconds(max_time),
+                max_time_s=seconds(max_time),
                 devices=devices,
                 nodes=nodes,
                 progress=tell,
@@ -159,18 +158,6 @@ def _check_protocol(recipe: Recipe, data: Path, protocol: str) -> None:
             f"the X-rays in {data} were made with the protocol {there!r}",
             "Train with --xrays live, or prepare the data with that protocol",
         )
-
-
-def _seconds(text: str | None) -> float | None:
-    """HH:MM:SS in seconds. Raises RecipeError."""
-    from ..training.errors import RecipeError
-
-    if text is None:
-        return None
-    if not (match := re.fullmatch(r"(\d+):([0-5]\d):([0-5]\d)", text)):
-        raise RecipeError("--max-time", f"{text!r} is no time", "Give HH:MM:SS, such as 02:30:00")
-    hours, minutes, seconds = map(int, match.groups())
-    return 3600.0 * hours + 60 * minutes + seconds
 
 
 @contextmanager

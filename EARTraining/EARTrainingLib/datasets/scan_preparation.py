@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from ..projection.acquisition import Exposure
+from ..projection.drr import corners_ras_mm
 from ..projection.engine import XrayEngine
 from .density import made_up_density
 from .field import Field, cube, paper
@@ -36,7 +37,7 @@ from .readers.scan import LoadedScan, Scan, load_scan
 from .scenes import AIR_HU, CLIP_MM, Shape, box_ras_mm, grid_affine, save_scene, scene, scene_shape
 from .settings import PreparationSettings
 from .vertebrae import Vertebra, examine
-from .xrays import corners, take_xrays
+from .xrays import take_xrays
 
 #: Masks need no finer voxels than this.
 MASK_MM = 0.5
@@ -252,7 +253,7 @@ def _write_scene(path: Path, row: Row, bones: Bones, field: Field, settings: Pre
     labels, hu = bones.working.labels, bones.working.hu
     reach = np.zeros(3)
     if settings.protocol == "in-situ":
-        away = np.abs(corners(labels) - field.centre_ras_mm).max(0)
+        away = np.abs(corners_ras_mm(labels) - field.centre_ras_mm).max(0)
         reach[:2] = np.minimum(away[:2], BODY_MM)
     shape = scene_shape(settings.size, settings.spacing_mm, reach)
     ends = transform_points(grid_affine(field.centre_ras_mm, shape, settings.spacing_mm), _ends(shape))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from EARReconstructionLib.geometry import View, transform_points
+from EARReconstructionLib.geometry import View
 from EARReconstructionLib.volume_io import Volume
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from ..projection.acquisition import Exposure
+from ..projection.drr import corners_ras_mm
 from ..projection.engine import XrayEngine
 from .field import Field
 from .grids import part, part_around
@@ -37,7 +38,7 @@ def take_xrays(
 def seen(scan: LoadedScan, label: int, protocol: str, view: View) -> Volume:
     """The part of a scan, in HU, that a view's beam meets, with air instead of what the protocol does not show."""
     assert scan.hu is not None
-    beam = beam_corners(view, corners(scan.labels))
+    beam = beam_corners(view, corners_ras_mm(scan.labels))
     labels, hu = part_around(scan.labels, beam), part_around(scan.hu, beam)
     if protocol == "in-situ":
         return hu
@@ -45,12 +46,6 @@ def seen(scan: LoadedScan, label: int, protocol: str, view: View) -> Volume:
     (box,) = ndimage.find_objects(bone.astype(np.uint8))
     hu = part(hu, box)
     return Volume(np.where(bone[box], hu.array, AIR_HU), hu.ras_from_ijk)
-
-
-def corners(volume: Volume) -> NDArray[np.float64]:
-    """(8, 3) corners of a volume's outer voxels, RAS mm."""
-    ends = [(-0.5, n - 0.5) for n in volume.array.shape[::-1]]
-    return transform_points(volume.ras_from_ijk, [[i, j, k] for i in ends[0] for j in ends[1] for k in ends[2]])
 
 
 def beam_corners(view: View, around_ras_mm: NDArray[np.float64]) -> NDArray[np.float64]:

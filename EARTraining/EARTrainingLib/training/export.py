@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from EARReconstructionLib.bundle import Bundle, ModelCard, load_bundle, save_bundle
+from EARReconstructionLib.bundle import Bundle, load_bundle, save_bundle
 from EARReconstructionLib.errors import BundleError
+from EARReconstructionLib.model_card import ModelCard
 from EARReconstructionLib.networks.network import ReconstructionNetwork
 from EARReconstructionLib.vertebra import LEVELS
 

@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from EARReconstructionLib.bundle import ModelCard, save_bundle
+from EARReconstructionLib.bundle import save_bundle
 from EARReconstructionLib.case import read_case
+from EARReconstructionLib.model_card import ModelCard
 from EARReconstructionLib.networks import build
 from EARReconstructionLib.reconstruction import reconstruct
 from EARReconstructionLib.surface import mask_surface, write_surface

@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 import torch
-from EARReconstructionLib.bundle import ModelCard, save_bundle
+from EARReconstructionLib.bundle import save_bundle
+from EARReconstructionLib.model_card import ModelCard
 from EARReconstructionLib.networks import build
 from EARTrainingLib.evaluation import evaluate as module
 from EARTrainingLib.evaluation.measurement import IDENTIFIERS, TABLE_METRICS

@@ -10,7 +10,8 @@ import pytest
 import SimpleITK as sitk
 import torch
 from EARReconstructionLib import resources
-from EARReconstructionLib.bundle import METADATA_KEY, load_bundle, read_header, save_bundle
+from EARReconstructionLib.bundle import load_bundle, save_bundle
+from EARReconstructionLib.model_card import METADATA_KEY, read_header
 from EARReconstructionLib.networks import build
 from EARReconstructionLib.vertebra import VERSE_LABEL
 from EARReconstructionLib.volume_io import read_volume, write_labels

@@ -7,8 +7,9 @@ from EARReconstructionLib.geometry import transform_points
 from EARReconstructionLib.volume_io import Volume
 from EARTrainingLib.datasets.field import cube, paper
 from EARTrainingLib.datasets.readers import LoadedScan
-from EARTrainingLib.datasets.xrays import beam_corners, corners, take_xrays
+from EARTrainingLib.datasets.xrays import beam_corners, take_xrays
 from EARTrainingLib.projection import ACQUISITIONS, TorchEngine, material_densities, project
+from EARTrainingLib.projection.drr import corners_ras_mm
 
 AXES = {
     "flipped": np.diag([-2.0, -2.0, 2.5]),
@@ -125,7 +126,7 @@ class TestProtocols:
 @pytest.mark.parametrize("seed", range(4))
 def test_the_beam_holds_every_ray(seed):
     affine, shape = grid(AXES["permuted"])
-    around = corners(Volume(np.zeros(shape, np.uint8), affine))
+    around = corners_ras_mm(Volume(np.zeros(shape, np.uint8), affine))
     for window in FIELDS["paper"].windows(exposure(seed).views):
         held = beam_corners(window, around)
         _, depth = window.project(around)

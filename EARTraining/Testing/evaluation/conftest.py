@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from EARReconstructionLib.bundle import ModelCard, save_bundle
+from EARReconstructionLib.bundle import save_bundle
 from EARReconstructionLib.geometry import voxel_sizes_mm
+from EARReconstructionLib.model_card import ModelCard
 from EARReconstructionLib.networks import build
 from EARTrainingLib.datasets.prepared import PreparedDataset
 from EARTrainingLib.evaluation.measurement import IDENTIFIERS, REGIONS, TABLE_METRICS

@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from EARReconstructionLib.bundle import ModelCard, save_bundle
+from EARReconstructionLib.bundle import save_bundle
 from EARReconstructionLib.geometry import voxel_sizes_mm
+from EARReconstructionLib.model_card import ModelCard
 from EARReconstructionLib.networks import build
 from EARTrainingLib.studies.angle_report import ALL, OWN, RIGHT, compare
 from EARTrainingLib.studies.angle_rows import measured, predictions_at, samples_at

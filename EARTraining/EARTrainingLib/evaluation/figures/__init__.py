@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from EARReconstructionLib.bundle import Bundle, ModelCard
+from EARReconstructionLib.bundle import Bundle
+from EARReconstructionLib.model_card import ModelCard
 from EARReconstructionLib.networks import NETWORKS
 from EARReconstructionLib.volume_io import written_whole
 

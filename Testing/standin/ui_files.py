@@ -1,0 +1,106 @@
+"""``qt.QUiLoader``: reads .ui files with ctk's and Slicer's widgets, and says what in them would not work."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from typing import Any
+
+from PySide6 import QtCore, QtUiTools, QtWidgets
+
+from . import attributes, cpp, signals
+
+#: Elements of a .ui file's property that hold an enumeration or flags: PySide cannot set them on classes of ours.
+_ENUMERATIONS = ("enum", "set")
+
+
+class UiError(RuntimeError):
+    """Something in a .ui file that 3D Slicer would pass over with a line in its log, or not at all."""
+
+
+class QUiLoader(QtUiTools.QUiLoader):
+    """Makes the widgets of a .ui file."""
+
+    def __init__(self, parent: QtCore.QObject | None = None) -> None:
+        super().__init__(parent)
+        for cls in cpp.made.values():
+            if issubclass(cls, QtWidgets.QWidget) and not issubclass(cls, QtWidgets.QMainWindow):
+                self.registerCustomWidget(cls)
+
+    def load(self, device: Any, parent: Any = None) -> Any:
+        """The root widget. Raises UiError for unknown classes, properties, signals and slots."""
+        root = ET.fromstring(bytes(device.readAll().data()))
+        known = set(self.availableWidgets()) | set(cpp.made) | {"Line"}
+        unknown = {str(widget.get("class")) for widget in root.iter("widget")} - known
+        if unknown:
+            raise UiError(f"no such class of widgets: {', '.join(sorted(unknown))}")
+        later = [item for widget in root.iter("widget") for item in _check_properties(widget)]
+        connections = [{part.tag: part.text or "" for part in each} for each in root.iter("connection")]
+        for each in root.findall("connections"):
+            root.remove(each)
+        buffer = QtCore.QBuffer()
+        buffer.setData(ET.tostring(root))
+        buffer.open(QtCore.QIODevice.OpenModeFlag.ReadOnly)
+        attributes.loading_ui.append("")
+        try:
+            widget = super().load(buffer, parent)
+        finally:
+            attributes.loading_ui.pop()
+        for name, key, value in later:
+            setattr(_named(widget, name), key, value)
+        for connection in connections:
+            _connect(widget, connection)
+        return widget
+
+
+def _class_of(widget: ET.Element) -> type:
+    name = str(widget.get("class"))
+    return cpp.made.get(name) or getattr(QtWidgets, "QFrame" if name == "Line" else name)
+
+
+def _check_properties(widget: ET.Element) -> list[tuple[str, str, int]]:
+    """Look at the properties of one widget; those with enumerations of our classes are taken out and returned."""
+    cls = _class_of(widget)
+    names = attributes.properties_of(cls)
+    later = []
+    for item in list(widget.findall("property")):
+        name, value = str(item.get("name")), item[0]
+        if name == "orientation" and widget.get("class") == "Line":
+            continue
+        if name not in names and item.get("stdset") != "0":
+            raise UiError(f"{widget.get('class')} '{widget.get('name')}' has no property '{name}'")
+        if value.tag in _ENUMERATIONS and name in _own_properties(cls):
+            widget.remove(item)
+            later.append((str(widget.get("name")), name, _number(cls, value.text or "")))
+    return later
+
+
+def _own_properties(cls: type) -> set[str]:
+    return {name for base in cls.__mro__ for name in getattr(vars(base).get("_cpp_table"), "properties", ())}
+
+
+def _number(cls: type, text: str) -> int:
+    """The number of ``ctkPathLineEdit::Files|ctkPathLineEdit::Readable`` or ``Qt::AlignLeft``."""
+    total = 0
+    for part in text.split("|"):
+        *scopes, name = part.split("::")
+        scope = scopes[0] if scopes else ""
+        holder = QtCore.Qt if scope == "Qt" else cpp.made.get(scope) or getattr(QtWidgets, scope, cls)
+        if not hasattr(holder, name):
+            raise UiError(f"no such value: {part}")
+        total |= int(getattr(holder, name))
+    return total
+
+
+def _named(root: Any, name: str) -> Any:
+    return root if root.objectName == name else QtCore.QObject.findChild(root, QtCore.QObject, name)
+
+
+def _connect(root: Any, connection: dict[str, str]) -> None:
+    ends = [_named(root, connection[end]) for end in ("sender", "receiver")]
+    if None in ends:
+        raise UiError(f"a connection names a widget that is not there: {connection}")
+    sender, receiver = ends
+    try:
+        signals.connect(sender, connection["signal"], receiver, connection["slot"])
+    except signals.SignalError as error:
+        raise UiError(f"{connection['sender']} -> {connection['receiver']}: {error}") from error
