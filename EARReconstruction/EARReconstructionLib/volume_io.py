@@ -22,6 +22,7 @@ from scipy import ndimage
 
 from .errors import EARError, ReferenceSurfaceError
 from .geometry.frames import LPS_FROM_RAS, Affine, voxel_sizes_mm
+from .nifti import damage
 
 #: Endings of one file format that consist of two or three parts.
 _LONG_SUFFIXES = (".seg.nrrd", ".nii.gz")
@@ -71,13 +72,20 @@ def written_whole(path: str | Path) -> Iterator[Path]:
 def read_volume(path: str | Path) -> Volume:
     """Read a NRRD, NIfTI, MetaImage ... file with one scalar 3-D volume.
 
-    Raises ReferenceSurfaceError when the file is missing, damaged, or not a single 3-D scalar volume.
+    Raises ReferenceSurfaceError when the file is missing, damaged, or not a single 3-D scalar volume, and when a
+    voxel is no number.
     """
     path = Path(path)
     if not path.is_file():
         raise ReferenceSurfaceError(path, "there is no such file", "Choose a volume or mask (.nrrd, .nii.gz)")
     try:
+        if (trouble := damage(path)) is not None:
+            raise ReferenceSurfaceError(path, trouble, "Copy or download it again, or mend it")
         image = sitk.ReadImage(str(path))
+    except OSError as error:
+        raise ReferenceSurfaceError(
+            path, f"it cannot be opened ({error.strerror or error})", "Check the file"
+        ) from error
     except RuntimeError as error:
         if "orthonormal" in str(error):
             raise ReferenceSurfaceError(
@@ -99,7 +107,12 @@ def read_volume(path: str | Path) -> Volume:
         raise ReferenceSurfaceError(path, f"it has {image.GetDimension()} dimensions, not 3", "Give one 3-D volume")
     own = (key for key in image.GetMetaDataKeys() if not key.startswith(("ITK_", "NRRD_")))
     metadata = {key: image.GetMetaData(key) for key in own}
-    return Volume(sitk.GetArrayFromImage(image), _affine(image), metadata)
+    array = sitk.GetArrayFromImage(image)
+    if not np.isfinite(array).all():
+        raise ReferenceSurfaceError(
+            path, "some voxels hold no number (NaN or infinity)", "Replace them by air, -1000 HU, or by 0 in a mask"
+        )
+    return Volume(array, _affine(image), metadata)
 
 
 def write_volume(
@@ -116,10 +129,7 @@ def write_volume(
     for key, value in (metadata or {}).items():
         image.SetMetaData(key, str(value))
     with written_whole(path) as temporary:
-        try:
-            sitk.WriteImage(image, str(temporary), useCompression=True)
-        except RuntimeError as error:
-            raise OSError(str(error).strip().splitlines()[-1]) from error
+        _write(image, temporary)
 
 
 def write_labels(path: str | Path, labels: NDArray[Any], ras_from_ijk: Affine, names: Mapping[int, str]) -> None:
@@ -202,6 +212,23 @@ def largest_piece(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return pieces == sizes.argmax()
 
 
+def _write(image: sitk.Image, path: Path) -> None:
+    """Write compressed and read back: ITK does not notice when the last block of a file finds no room on the disk.
+
+    Raises OSError.
+    """
+    try:
+        sitk.WriteImage(image, str(path), useCompression=True)
+    except RuntimeError as error:
+        raise OSError(str(error).strip().splitlines()[-1]) from error
+    try:
+        whole = sitk.Hash(sitk.ReadImage(str(path), image.GetPixelID())) == sitk.Hash(image)
+    except RuntimeError:
+        whole = False
+    if not whole:
+        raise OSError("the disk is full")
+
+
 def _affine(image: sitk.Image) -> Affine:
     """(4, 4) RAS affine of a 3-D SimpleITK image."""
     lps_from_ijk = np.eye(4)
@@ -221,6 +248,8 @@ def _image(array: NDArray[Any], ras_from_ijk: Affine, subject: str | Path) -> si
     direction = lps_from_ijk[:3, :3] / sizes
     if not np.allclose(direction.T @ direction, np.eye(3), atol=_SHEAR_TOLERANCE):
         raise EARError(subject, "its voxel axes are not at right angles", "Resample it onto a grid without shear")
+    if not np.isfinite(array).all():
+        raise EARError(subject, "some voxels hold no number (NaN or infinity)", "Give numbers only")
     if array.dtype == bool:
         array = array.astype(np.uint8)
     elif array.dtype == np.float16:  # ITK has no half precision

@@ -267,3 +267,44 @@ def test_a_mask_elsewhere_is_refused() -> None:
         resample_mask_to(mask, like)
     empty = Volume(np.zeros((4, 4, 4)), np.eye(4))
     assert not resample_mask_to(empty, like).any()
+
+
+class TestDamageThatItkKeepsQuietAbout:
+    """SimpleITK puts zeros where voxels are missing or are no numbers: as a reference that is a wrong surface."""
+
+    @pytest.mark.parametrize("name", ["a.nii", "a.nii.gz"])
+    def test_a_nifti_that_is_cut_short(self, tmp_path, name):
+        path = tmp_path / name
+        generator = np.random.default_rng(3)
+        write_volume(path, generator.integers(0, 9, (9, 10, 11)).astype(np.int16), np.eye(4))
+        path.write_bytes(path.read_bytes()[:-60])
+        with pytest.raises(ReferenceSurfaceError, match=r"a\.nii.*cut short.*again"):
+            read_volume(path)
+
+    @pytest.mark.parametrize("name", ["a.nii", "a.nii.gz", "a.nrrd"])
+    def test_a_voxel_that_is_no_number(self, tmp_path, name):
+        array = np.zeros((4, 5, 6), np.float32)
+        array[1, 2, 3] = np.nan
+        sitk.WriteImage(sitk.GetImageFromArray(array), str(tmp_path / name))
+        with pytest.raises(ReferenceSurfaceError, match="no number"):
+            read_volume(tmp_path / name)
+
+    def test_nothing_of_the_kind_is_written(self, tmp_path):
+        with pytest.raises(EARError, match=r"a\.nrrd.*no number"):
+            write_volume(tmp_path / "a.nrrd", np.full((2, 3, 4), np.inf), np.eye(4))
+        assert list(tmp_path.iterdir()) == []
+
+    @pytest.mark.parametrize("name", ["a.nii.gz", "a.nrrd"])
+    def test_a_disk_that_fills_up_at_the_last_block(self, tmp_path, monkeypatch, name):
+        write = sitk.WriteImage
+
+        def cut_short(image, path, *args, **kwargs):
+            write(image, path, *args, **kwargs)
+            with open(path, "r+b") as stream:
+                stream.truncate(stream.seek(0, 2) - 40)
+
+        monkeypatch.setattr(sitk, "WriteImage", cut_short)
+        noise = np.random.default_rng(3).integers(0, 99, (9, 10, 11)).astype(np.int16)
+        with pytest.raises(EARError, match=r"disk is full.*room"):
+            write_volume(tmp_path / name, noise, np.eye(4))
+        assert list(tmp_path.iterdir()) == []

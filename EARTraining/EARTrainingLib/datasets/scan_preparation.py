@@ -16,7 +16,6 @@ from EARReconstructionLib.geometry import transform_points
 from EARReconstructionLib.volume_io import (
     Volume,
     largest_piece,
-    read_volume,
     write_labels,
     write_volume,
     written_whole,
@@ -227,25 +226,12 @@ def _writing(path: Path) -> Iterator[None]:
 def _write_volume(path: Path, hu: NDArray[np.int16], field: Field) -> None:
     with _writing(path):
         write_volume(path, hu, field.ras_from_ijk)
-        _check_whole(path, hu)
 
 
 def _write_mask(path: Path, mask: NDArray[np.bool_], vertebra: Vertebra, field: Field) -> None:
     labels = mask.astype(np.uint8) * np.uint8(vertebra.label)
     with _writing(path):
         write_labels(path, labels, field.ras_from_ijk, {vertebra.label: vertebra.level})
-        _check_whole(path, labels)
-
-
-def _check_whole(path: Path, array: NDArray[Any]) -> None:
-    """ITK does not notice when the last block of a compressed file finds no room on the disk."""
-    try:
-        whole = np.array_equal(read_volume(path).array, array)
-    except EARError:
-        whole = False
-    if not whole:
-        path.unlink()
-        raise OSError("the disk is full")
 
 
 def _write_scene(path: Path, row: Row, bones: Bones, field: Field, settings: PreparationSettings) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from EARReconstructionLib.errors import ReferenceSurfaceError
 from EARReconstructionLib.geometry import voxel_sizes_mm
 from EARReconstructionLib.vertebra import LEVELS, VERSE_LABEL
 from EARReconstructionLib.volume_io import Volume, read_volume
@@ -17,7 +18,6 @@ from .density import made_up_density
 from .grids import evened, grown, part
 from .neighbours import with_neighbours
 from .phantom import ct, random_spine
-from .readers.nifti import damage
 from .readers.scan import DatasetError, LoadedScan, Scan, load_scan
 from .scenes import AIR_HU
 from .settings import PROTOCOLS
@@ -120,14 +120,11 @@ def label_of(subject: Subject, level: str) -> int:
 
 
 def _read_ct(path: Path) -> Volume:
-    trouble = damage(path) if path.is_file() else None
-    if trouble is not None:
-        raise DatasetError(path, trouble, "Copy or download it again, or mend it")
-    volume = read_volume(path)
-    hu = volume.array.astype(np.float32)
-    if not np.isfinite(hu).all():
-        raise DatasetError(path, "some voxels hold no number (NaN or infinity)", "Replace them by air, -1000 HU")
-    return Volume(hu, volume.ras_from_ijk)
+    try:
+        volume = read_volume(path)
+    except ReferenceSurfaceError as error:
+        raise DatasetError(error.subject, error.cause, error.advice) from error
+    return Volume(volume.array.astype(np.float32), volume.ras_from_ijk)
 
 
 def _with_bone(volume: Volume, path: Path) -> Volume:

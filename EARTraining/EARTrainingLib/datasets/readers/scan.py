@@ -18,8 +18,6 @@ from EARReconstructionLib.vertebra import VERSE_LABEL
 from EARReconstructionLib.volume_io import Volume, read_volume
 from numpy.typing import NDArray
 
-from .nifti import damage
-
 #: Labels of VerSe's table that are no vertebra, sacrum and coccyx. They stay in the labels as bone nearby.
 OTHER_LABELS = (26, 27)
 
@@ -125,8 +123,6 @@ def read_ct(path: Path) -> Volume:
     volume = _read(path)
     if not np.issubdtype(volume.array.dtype, np.floating):
         return volume
-    if not np.isfinite(volume.array).all():
-        raise DatasetError(path, "some voxels hold no number (NaN or infinity)", "Replace them by air, -1000 HU")
     return Volume(volume.array.astype(np.float32, copy=False), volume.ras_from_ijk)
 
 
@@ -190,9 +186,6 @@ def _spacing(volume: Volume) -> NDArray[np.float64]:
 
 def _read(path: Path) -> Volume:
     try:
-        trouble = damage(path) if path.is_file() else None
-        if trouble is not None:
-            raise DatasetError(path, trouble, "Copy or download it again, or mend it")
         return read_volume(path)
     except OSError as error:
         raise DatasetError(path, f"it cannot be opened ({error.strerror or error})", "Check the file") from error
