@@ -175,6 +175,12 @@ class TestCollapsibleButton:
         label = qt.QLabel("x", box)
         box.collapsed = True
         assert not label.isVisibleTo(box)
+        later = qt.QLabel("made after it was collapsed, as those of a .ui file are", box)
+        later.show()
+        assert not later.isVisibleTo(box)
+        box.collapsed = False
+        assert label.isVisibleTo(box)
+        assert later.isVisibleTo(box)
 
 
 class TestChoosers:

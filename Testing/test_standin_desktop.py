@@ -115,12 +115,13 @@ class TestInstallations:
 
         source = {"uris": "https://example.org/x", "checksums": "SHA256:00"}
         SampleDataLogic.registerCustomSampleDataSource(sampleName="X", **source)
-        SampleDataLogic.registerCustomSampleDataSource(sampleName="Y", customDownloader=lambda each: [each.sampleName])
+        SampleDataLogic.registerCustomSampleDataSource(sampleName="Y", customDownloader=lambda _: ["node"], **source)
         with pytest.raises(AssertionError, match="nothing is fetched"):
             SampleDataLogic().downloadSample("X")
         desktop.downloads["X"] = lambda: ["node"]
         assert SampleDataLogic().downloadSample("X") == "node"
-        assert SampleDataLogic().downloadSamples("Y") == ["Y"]
+        with pytest.raises(AssertionError, match="nothing is fetched"):  # only the button calls a custom downloader
+            SampleDataLogic().downloadSamples("Y")
 
     def test_samples_need_a_checksum(self, desktop: Any) -> None:
         from SampleData import SampleDataLogic
@@ -149,6 +150,24 @@ class TestViews:
         # The bright half is at the patient's right, which is the view's left.
         assert middle[width // 2 - 30].min() > 200
         assert middle[width // 2 + 30].max() < 30
+
+    @pytest.mark.parametrize(
+        ("method", "number", "axis", "sign"),
+        [
+            ("lookFromAxis", 1, 0, 1),  # from the right; these two number the sides differently
+            ("lookFromAxis", 5, 1, 1),
+            ("lookFromAxis", 6, 1, -1),
+            ("rotateToViewAxis", 0, 0, -1),
+            ("rotateToViewAxis", 3, 1, 1),
+        ],
+    )
+    def test_the_3d_view_turns(self, desktop: Any, slicer: Any, method: str, number: int, axis: int, sign: int) -> None:
+        desktop.show_main_window()
+        view = slicer.app.layoutManager().threeDWidget(0).threeDView()
+        getattr(view, method)(number)
+        position = view.cameraNode().GetPosition()
+        assert np.argmax(np.abs(position)) == axis
+        assert np.sign(position[axis]) == sign
 
     def test_three_dimensions(self, desktop: Any, slicer: Any) -> None:
         import vtk

@@ -4,4 +4,4 @@ Import the part that you need (``EARReconstructionLib.reconstruction``, ``.surfa
 itself loads nothing, so that 3D Slicer starts without torch.
 """
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"

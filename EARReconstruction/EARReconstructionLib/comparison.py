@@ -37,17 +37,23 @@ MESH_GRID_VOXELS = 50_000_000
 #: Diagonal of the box around a vertebra or a spine, mm. What is smaller or larger is in another unit.
 DIAGONAL_RANGE_MM = (5.0, 2000.0)
 
+#: Surfaces in folders of results, and in those of versions up to 0.2.
+_SURFACE_ENDINGS = (".stl", ".ply")
+
 #: VerSe labels that are no vertebra: sacrum and coccyx.
 OTHER_LABELS = (26, 27)
 
 
 @dataclass(frozen=True, eq=False)
 class Shape:
-    """A vertebra as a closed surface in RAS mm and, where it came from voxels, as a mask. path: the file it is from."""
+    """A vertebra as a closed surface in RAS mm and, where it came from voxels, as a mask.
+
+    source: the file or the node that it is from, for errors to name.
+    """
 
     surface: vtkPolyData
     mask: Volume | None = None
-    path: Path | None = None
+    source: str | Path | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +103,9 @@ def reference_shapes(case: Case) -> dict[str, Shape]:
         boxes = {roi.level: (roi.centre_ras_mm, roi.size_mm) for roi in case.rois}
         with naming(reference.volume):
             return shapes_in_ct(read_volume(reference.volume), threshold, boxes)
-    return {level: Shape(read_surface(path), path=path) for level, path in reference.meshes.items() if level in wanted}
+    return {
+        level: Shape(read_surface(path), source=path) for level, path in reference.meshes.items() if level in wanted
+    }
 
 
 def shapes_in_ct(ct: Volume, threshold_hu: float, boxes: Mapping[str, tuple[ArrayLike, ArrayLike]]) -> dict[str, Shape]:
@@ -106,21 +114,28 @@ def shapes_in_ct(ct: Volume, threshold_hu: float, boxes: Mapping[str, tuple[Arra
     A level whose box holds no bone is left out. Neighbours that touch the vertebra within its box stay with it.
     """
     shapes = {}
-    for level, (centre, size) in boxes.items():
-        half = np.asarray(size, float) / 2 + ROI_MARGIN_MM
-        low_mm, high_mm = np.asarray(centre, float) - half, np.asarray(centre, float) + half
-        corners = list(product(*zip(low_mm, high_mm, strict=True)))
-        ijk = transform_points(inverse(ct.ras_from_ijk), corners)
-        low = np.maximum(np.floor(ijk.min(0)).astype(int), 0)
-        high = np.clip(np.ceil(ijk.max(0)).astype(int) + 1, 0, ct.array.shape[::-1])
-        part = ct.array[low[2] : high[2], low[1] : high[1], low[0] : high[0]]
-        if not part.size or not (part > threshold_hu).any():
+    for level, box in boxes.items():
+        part = cut_box(ct, *box)
+        bone = part.array > threshold_hu
+        if not bone.any():
             continue
-        affine = ct.ras_from_ijk.copy()
-        affine[:3, 3] = transform_points(affine, low)
-        solid = ndimage.binary_fill_holes(largest_piece(part > threshold_hu))
-        shapes[level] = Shape(isosurface(part, affine, threshold_hu), Volume(solid, affine))
+        solid = ndimage.binary_fill_holes(largest_piece(bone))
+        surface = isosurface(part.array, part.ras_from_ijk, threshold_hu)
+        shapes[level] = Shape(surface, Volume(solid, part.ras_from_ijk))
     return shapes
+
+
+def cut_box(volume: Volume, centre_ras_mm: ArrayLike, size_mm: ArrayLike) -> Volume:
+    """The part of a volume around a box along R, A and S, and a margin; not copied, and without voxels beside it."""
+    half = np.asarray(size_mm, float) / 2 + ROI_MARGIN_MM
+    low_mm, high_mm = np.asarray(centre_ras_mm, float) - half, np.asarray(centre_ras_mm, float) + half
+    corners = list(product(*zip(low_mm, high_mm, strict=True)))
+    ijk = transform_points(inverse(volume.ras_from_ijk), corners)
+    low = np.maximum(np.floor(ijk.min(0)).astype(int), 0)
+    high = np.clip(np.ceil(ijk.max(0)).astype(int) + 1, 0, volume.array.shape[::-1])
+    affine = volume.ras_from_ijk.copy()
+    affine[:3, 3] = transform_points(affine, low)
+    return Volume(volume.array[low[2] : high[2], low[1] : high[1], low[0] : high[0]], affine)
 
 
 def boxes_of(shapes: Mapping[str, Shape]) -> dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]:
@@ -141,7 +156,7 @@ def read_shapes(path: Path, *, level: str | None = None, space: str = "RAS") -> 
     if path.is_dir():
         shapes = _from_results(path)
     elif path.suffix.lower() in MESH_SUFFIXES:
-        return {level or path.stem: Shape(read_surface(path, space=space), path=path)}
+        return {level or path.stem: Shape(read_surface(path, space=space), source=path)}
     else:
         shapes = _from_labels(read_volume(path), path, level)
     if level is None:
@@ -171,6 +186,21 @@ def surface_mask(surface: vtkPolyData, ras_from_ijk: Affine, shape: tuple[int, i
     return inside
 
 
+def cut_label(labels: Volume, label: int) -> Volume:
+    """One label of a map as a mask, cut to its box and a margin of four voxels, so that it costs what it must."""
+    inside = labels.array == label
+    if not inside.any():
+        return Volume(inside, labels.ras_from_ijk)
+    low, high = [], []
+    for axis, length in enumerate(inside.shape):
+        used = np.flatnonzero(inside.any(tuple(a for a in range(3) if a != axis)))
+        low.append(max(int(used[0]) - 4, 0))
+        high.append(min(int(used[-1]) + 5, length))
+    affine = labels.ras_from_ijk.copy()
+    affine[:3, 3] = transform_points(affine, low[::-1])
+    return Volume(inside[low[0] : high[0], low[1] : high[1], low[2] : high[2]], affine)
+
+
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
     """Complaints about a volume without a name get the name of the file that it was read from."""
@@ -186,8 +216,8 @@ def _compared(level: str, shape: Shape, reference: Shape) -> Comparison:
     try:
         error = surface_error(shape.surface, reference.surface)
     except ReferenceSurfaceError as trouble:
-        path = shape.path if trouble.subject.startswith("reconstruction") else reference.path
-        raise ReferenceSurfaceError(path or trouble.subject, trouble.cause, trouble.advice) from trouble
+        source = shape.source if trouble.subject.startswith("reconstruction") else reference.source
+        raise ReferenceSurfaceError(source or trouble.subject, trouble.cause, trouble.advice) from trouble
     grid = _common_grid(shape, reference)
     overlap = dice(_on(grid, shape), _on(grid, reference))
     return Comparison(level, overlap, error, with_distances(shape.surface, error.signed_mm))
@@ -200,7 +230,7 @@ def _check_unit(shape: Shape) -> None:
     if shape.surface.GetNumberOfPolys() and not low <= diagonal <= high:
         what = "which looks like metres" if diagonal < low else "more than a spine"
         raise ReferenceSurfaceError(
-            shape.path or "reconstruction",
+            shape.source or "reconstruction",
             f"it measures {diagonal:.2g} mm from corner to corner, {what}",
             "Give the mesh in millimetres",
         )
@@ -238,21 +268,6 @@ def _common_grid(*shapes: Shape) -> Volume:
     return Volume(np.broadcast_to(np.False_, (k, j, i)), affine)
 
 
-def _masked(labels: Volume, label: int) -> Volume:
-    """One label of a map, cut to its box and a margin of four voxels, so that work on it costs what it must."""
-    inside = labels.array == label
-    if not inside.any():
-        return Volume(inside, labels.ras_from_ijk)
-    low, high = [], []
-    for axis, length in enumerate(inside.shape):
-        used = np.flatnonzero(inside.any(tuple(a for a in range(3) if a != axis)))
-        low.append(max(int(used[0]) - 4, 0))
-        high.append(min(int(used[-1]) + 5, length))
-    affine = labels.ras_from_ijk.copy()
-    affine[:3, 3] = transform_points(affine, low[::-1])
-    return Volume(inside[low[0] : high[0], low[1] : high[1], low[2] : high[2]], affine)
-
-
 def _from_labels(volume: Volume, path: Path, level: str | None) -> dict[str, Shape]:
     values = [value for value in np.unique(volume.array).tolist() if value not in OTHER_LABELS]
     names = {value: name for name, value in VERSE_LABEL.items()}
@@ -266,7 +281,7 @@ def _from_labels(volume: Volume, path: Path, level: str | None) -> dict[str, Sha
         )
     shapes = {}
     for value in values[1:]:
-        mask = _masked(volume, int(value))
+        mask = cut_label(volume, int(value))
         shapes[names[value]] = Shape(mask_surface(mask.array, mask.ras_from_ijk), mask, path)
     return shapes
 
@@ -275,8 +290,10 @@ def _from_results(folder: Path) -> dict[str, Shape]:
     """Each vertebra as it was measured when it was written: on its own grid, not on the spine's."""
     shapes = {}
     for level in LEVELS:
-        surface, volume = folder / "surfaces" / f"{level}.ply", folder / "volumes" / f"{level}.nrrd"
-        if not surface.is_file() or not volume.is_file():
+        volume = folder / "volumes" / f"{level}.nrrd"
+        stored = (folder / "surfaces" / f"{level}{ending}" for ending in _SURFACE_ENDINGS)
+        surface = next((path for path in stored if path.is_file()), None)
+        if surface is None or not volume.is_file():
             continue
         hu = read_volume(volume)
         try:

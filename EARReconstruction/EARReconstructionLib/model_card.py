@@ -23,6 +23,9 @@ FIELDS = ("cube", "paper")
 #: Voxels per side of a cube that some computer can hold.
 MAXIMUM_SIZE = 1024
 
+#: Crops less covered than this by a radiograph are refused; below 1 they carry a note.
+MINIMUM_COVERAGE = 0.5
+
 #: Bytes of a safetensors header, as the format allows.
 MAXIMUM_HEADER = 100_000_000
 

@@ -5,8 +5,8 @@ crop -> normalise -> lift -> network -> HU volume with its affine, mask and edge
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from .bundle import Bundle
 from .errors import BundleError, Cancelled, CaseError, DeviceError
 from .geometry import Affine, BiplanarGeometry, View, as_displayed, crop_image, crop_view, cube_affine, lift
-from .model_card import ModelCard
+from .job import Cancel, Progress
+from .model_card import MINIMUM_COVERAGE, ModelCard
 from .networks.network import NetworkOutput, ReconstructionNetwork
 from .volume_io import largest_piece
 
@@ -24,17 +25,8 @@ if TYPE_CHECKING:
     from .radiograph import Radiograph
     from .vertebra import VertebraROI
 
-#: Crops less covered than this by a radiograph are refused; below 1 they carry a note.
-MINIMUM_COVERAGE = 0.5
-
 #: Vertebrae at once on CUDA. On a CPU more than one costs memory and gains nothing.
 CUDA_BATCH = 4
-
-#: (done, total, what comes next), after every step of the work.
-Progress = Callable[[int, int, str], None]
-
-#: True when the user wants to stop.
-Cancel = Callable[[], bool]
 
 
 @dataclass(frozen=True)
@@ -43,6 +35,7 @@ class Reconstruction:
 
     volume_hu: (k, j, i) float32, HU. mask: above the model's threshold, largest piece. edges: edge attention map in
     [0, 1], or None. ras_from_ijk: (4, 4), voxel centres to RAS mm. notes: what the user should know.
+    checksum: SHA-256 of the model. device: where it was computed.
     """
 
     roi: VertebraROI
@@ -53,6 +46,8 @@ class Reconstruction:
     threshold_hu: float
     model: str
     notes: tuple[str, ...] = ()
+    checksum: str = ""
+    device: str = ""
 
 
 @dataclass(frozen=True)
@@ -186,7 +181,8 @@ def reconstruct(
         check_output(output, bundle, [roi.level for roi in batch])
         for n, (roi, one) in enumerate(zip(batch, inputs, strict=True)):
             edges = None if output.edges is None else output.edges[n, 0].numpy()
-            done.append(_reconstruction(roi, one, output.volume[n, 0].numpy(), edges, bundle.card, notes))
+            rebuilt = _reconstruction(roi, one, output.volume[n, 0].numpy(), edges, bundle.card, notes)
+            done.append(replace(rebuilt, checksum=bundle.sha256, device=target.type))
     if progress is not None:
         progress(len(rois), len(rois), "")
     return done

@@ -1,4 +1,7 @@
-"""The whole job from a case to a folder of results, and that folder's files. What the commands and panels call."""
+"""The whole job from a case to a folder of results, and that folder's files. What the commands and panels call.
+
+Only ``run_case`` needs torch: results are written and compared where it is not installed.
+"""
 
 from __future__ import annotations
 
@@ -10,18 +13,22 @@ import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vtkmodules.vtkCommonDataModel import vtkPolyData
 
-from .bundle import Bundle
 from .case import Case
 from .comparison import Comparison, Shape, compare, reference_shapes
 from .errors import CaseError, EARError, ReferenceSurfaceError
-from .reconstruction import Cancel, Progress, Reconstruction, choose_device, reconstruct
+from .job import Cancel, Progress
+from .model_card import ModelCard
 from .spine import Spine, stitch, write_spine
 from .surface import write_surface
 from .volume_io import Volume, write_volume
+
+if TYPE_CHECKING:
+    from .bundle import Bundle
+    from .reconstruction import Reconstruction
 
 SUMMARY = "summary.json"
 DISTANCES = "distances.csv"
@@ -35,7 +42,7 @@ COLUMNS = ("level", "dice", "assd_mm", "rms_mm", "hd95_mm", "hd_mm", "mean_signe
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """All that came out of a case."""
+    """All that came out of a case. card, checksum: of the bundle (SHA-256), where they are known."""
 
     case: Case
     model: str
@@ -44,6 +51,8 @@ class Result:
     spine: Spine
     comparisons: tuple[Comparison, ...]
     remarks: tuple[str, ...] = ()
+    card: ModelCard | None = None
+    checksum: str = ""
 
     @property
     def surfaces(self) -> dict[str, vtkPolyData]:
@@ -72,6 +81,8 @@ def run_case(
 
     Raises EARError's kinds, and Cancelled.
     """
+    from .reconstruction import choose_device, reconstruct
+
     unknown = sorted(set(levels) - {roi.level for roi in case.rois})
     if unknown or not case.rois:
         have = ", ".join(roi.level for roi in case.rois) or "none"
@@ -100,13 +111,23 @@ def run_case(
         except ReferenceSurfaceError as error:  # a reference that does not fit must not cost the reconstruction
             remarks.append(f"{level} was not compared: {error}")
     used = choose_device(device).type
-    return Result(case, bundle.card.name, used, tuple(rebuilt), spine, tuple(comparisons), tuple(remarks))
+    return Result(
+        case,
+        bundle.card.name,
+        used,
+        tuple(rebuilt),
+        spine,
+        tuple(comparisons),
+        tuple(remarks),
+        bundle.card,
+        bundle.sha256,
+    )
 
 
 def write_result(result: Result, folder: Path, *, overwrite: bool = False, draw: Draw | None = None) -> dict[str, Any]:
     """Write a result into a folder that appears when all of it is there; return the summary that it holds.
 
-    volumes/LEVEL.nrrd (HU) and LEVEL-edges.nrrd, spine.nrrd, spine-labels.seg.nrrd, surfaces/LEVEL.ply, summary.json,
+    volumes/LEVEL.nrrd (HU) and LEVEL-edges.nrrd, spine.nrrd, spine-labels.seg.nrrd, surfaces/LEVEL.stl, summary.json,
     with a reference distances.csv and distances/LEVEL.vtp (the surface with its distances), and what ``draw`` adds.
 
     overwrite: replace a folder of earlier results, never one of anything else. Raises EARError.
@@ -123,7 +144,7 @@ def write_result(result: Result, folder: Path, *, overwrite: bool = False, draw:
             write_volume(place.with_suffix(".nrrd"), one.volume_hu, one.ras_from_ijk, metadata=metadata)
             if one.edges is not None:
                 write_volume(place.with_name(f"{one.roi.level}-edges.nrrd"), one.edges, one.ras_from_ijk)
-        for compared in result.comparisons:  # PLY has no place for distances; 3D Slicer colours a VTP by them
+        for compared in result.comparisons:  # STL has no place for distances; 3D Slicer colours a VTP by them
             write_surface(beside / "distances" / f"{compared.level}.vtp", compared.surface)
         if result.comparisons:
             write_distances(result.comparisons, beside / DISTANCES)

@@ -105,14 +105,14 @@ def stitch(reconstructions: Sequence[RebuiltVertebra], spacing_mm: float | None 
 
 
 def write_spine(spine: Spine, folder: str | Path) -> list[Path]:
-    """Write spine.nrrd (HU), spine-labels.seg.nrrd (named segments) and surfaces/<level>.ply; return the paths.
+    """Write spine.nrrd (HU), spine-labels.seg.nrrd (named segments) and surfaces/<level>.stl; return the paths.
 
     Each file is complete or not there. Surfaces of levels that an earlier spine left in the folder are removed.
     Raises EARError when the folder cannot be written to.
     """
     folder = Path(folder)
     volume, labels = folder / "spine.nrrd", folder / "spine-labels.seg.nrrd"
-    surfaces = {level: folder / "surfaces" / f"{level}.ply" for level in spine.surfaces}
+    surfaces = {level: folder / "surfaces" / f"{level}.stl" for level in spine.surfaces}
     present = set(np.unique(spine.labels.array).tolist()) | {VERSE_LABEL[level] for level in surfaces}
     names = {VERSE_LABEL[level]: level for level in LEVELS if VERSE_LABEL[level] in present}
     write_volume(volume, spine.volume.array, spine.volume.ras_from_ijk, metadata={"unit": "HU"})
@@ -120,7 +120,7 @@ def write_spine(spine: Spine, folder: str | Path) -> list[Path]:
     for level, path in surfaces.items():
         write_surface(path, spine.surfaces[level])
     for level in set(LEVELS) - surfaces.keys():
-        (folder / "surfaces" / f"{level}.ply").unlink(missing_ok=True)
+        (folder / "surfaces" / f"{level}.stl").unlink(missing_ok=True)
     return [volume, labels, *surfaces.values()]
 
 

@@ -103,7 +103,7 @@ class TestWriting:
             assert float(volume.metadata["threshold_hu"]) == 0
             edges = read_volume(out / "volumes" / f"{one.roi.level}-edges.nrrd")
             np.testing.assert_allclose(edges.array, one.edges, atol=0.005)
-            box = np.reshape(read_surface(out / "surfaces" / f"{one.roi.level}.ply").GetBounds(), (3, 2))
+            box = np.reshape(read_surface(out / "surfaces" / f"{one.roi.level}.stl").GetBounds(), (3, 2))
             np.testing.assert_allclose(box.mean(1), PLACES[one.roi.level], atol=0.1)
             np.testing.assert_allclose(np.ptp(box, axis=1), 18, atol=0.3)
         labels = read_volume(out / "spine-labels.seg.nrrd")

@@ -213,7 +213,7 @@ def test_files_of_a_spine(tmp_path: Path) -> None:
     folder = tmp_path / "Wirbelsäule 1"
     paths = write_spine(spine, folder)
     assert sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()) == sorted(
-        ["spine.nrrd", "spine-labels.seg.nrrd", "surfaces/T12.ply", "surfaces/T13.ply", "surfaces/L1.ply"]
+        ["spine.nrrd", "spine-labels.seg.nrrd", "surfaces/T12.stl", "surfaces/T13.stl", "surfaces/L1.stl"]
     )
     assert set(paths) == {p for p in folder.rglob("*") if p.is_file()}
     volume, labels = (sitk.ReadImage(str(folder / name)) for name in ("spine.nrrd", "spine-labels.seg.nrrd"))
@@ -223,7 +223,7 @@ def test_files_of_a_spine(tmp_path: Path) -> None:
         assert volume[index] == 400
         knob = labels.TransformPhysicalPointToIndex((-r - 10, -a - 5, s + 4))  # to the Right: -x
         assert labels[knob] == VERSE_LABEL[level]
-        bounds = np.reshape(read_surface(folder / "surfaces" / f"{level}.ply").GetBounds(), (3, 2))
+        bounds = np.reshape(read_surface(folder / "surfaces" / f"{level}.stl").GetBounds(), (3, 2))
         np.testing.assert_allclose(bounds[:, 0], np.array([r, a, s]) - 9, atol=0.2)
     names = [labels.GetMetaData(f"Segment{n}_Name") for n in range(3)]
     assert names == ["T12", "T13", "L1"]  # from head to foot, though T13 has label 28
@@ -233,7 +233,7 @@ def test_an_earlier_spine_leaves_no_surface_behind(tmp_path: Path) -> None:
     write_spine(stitch([vertebra("L1", (0, 0, 0)), vertebra("L2", (0, 0, -30))]), tmp_path)
     (tmp_path / "surfaces" / "notes.txt").write_text("mine")
     write_spine(stitch([vertebra("L2", (0, 0, -30)), vertebra("L3", (0, 0, -60))]), tmp_path)
-    assert sorted(p.name for p in (tmp_path / "surfaces").iterdir()) == ["L2.ply", "L3.ply", "notes.txt"]
+    assert sorted(p.name for p in (tmp_path / "surfaces").iterdir()) == ["L2.stl", "L3.stl", "notes.txt"]
 
 
 def test_a_folder_that_cannot_be(tmp_path: Path) -> None:

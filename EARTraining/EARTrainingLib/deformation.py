@@ -1,4 +1,8 @@
-"""Shape augmentation: a scene mirrored, turned, scaled, bent and off its ROI's centre, in one interpolation."""
+"""Shape augmentation: a scene mirrored, turned, scaled, bent, broken and off its ROI's centre, in one interpolation.
+
+Fractures and osteophytes need to know where the vertebra's body is: its centre is the deepest point of the bone, and
+half its height the depth there.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +17,26 @@ from .datasets.scenes import AIR_HU, Scene
 #: Distance between the control points of a bend, mm.
 BEND_CELL_MM = 24.0
 
+#: Kinds of a fractured body (Genant 1993): lower in front, in the middle, or everywhere.
+FRACTURES = ("wedge", "biconcave", "crush")
+
+#: Share of its height that a fractured body loses where it loses most: Genant's grades 1 to 3 are 0.2 to 0.45.
+HEIGHT_LOSS = (0.15, 0.5)
+
+#: Over this distance from a broken endplate its neighbours' move into the gap fades, mm.
+FADE_MM = 15.0
+
+#: Osteophytes of one body, at most; their radius, and the width of the seam to the bone, mm.
+MOST_OSTEOPHYTES, OSTEOPHYTE_MM, SEAM_MM = 4, (1.5, 4.0), 3.0
+
 
 @dataclass(frozen=True)
 class Deformation:
     """Ranges of one random deformation, plus or minus unless a pair. Lengths in mm, angles in degrees.
 
     mirror: left and right are exchanged in half of the samples. scale: of the whole; stretch: of each axis besides,
-    as a share. bend_mm: SD of a smooth displacement. roi_error_mm: how far a hand-placed ROI is off.
+    as a share. bend_mm: SD of a smooth displacement. roi_error_mm: how far a hand-placed ROI is off. fractures: share
+    of samples with a broken body. osteophytes: share of the samples without CT with bony spurs at its rims.
     """
 
     mirror: bool = True
@@ -28,6 +45,13 @@ class Deformation:
     stretch: float = 0.06
     bend_mm: float = 1.5
     roi_error_mm: float = 3.0
+    fractures: float = 0.0
+    osteophytes: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("fractures", "osteophytes"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} is a share of samples, 0 to 1, got {getattr(self, name)}")
 
 
 #: The shape as it is.
@@ -63,6 +87,8 @@ def deformed(
         density = F.grid_sample(stack[None, 2:], grid, padding_mode="zeros", align_corners=False)[0] + AIR_HU
         stack = torch.cat([distances, density])
     target, others = stack[0], stack[1]
+    if scene.hu is None and deformation.osteophytes and rng.uniform() < deformation.osteophytes:
+        target = _with_osteophytes(target, scene.spacing_mm, rng)
     others = torch.maximum(others, 0.5 * scene.spacing_mm - target)  # neighbours keep off the target
     return Shapes(target, others, None if scene.hu is None else stack[2])
 
@@ -90,4 +116,57 @@ def _sampling_grid(
     cells = [max(2, round(n * scene.spacing_mm / BEND_CELL_MM) + 1) for n in scene.shape]
     coarse = torch.randn(1, 3, *cells, generator=generator) * torch.tensor(strength / half).float().view(1, 3, 1, 1, 1)
     bend = F.interpolate(coarse, size=(d, h, w), mode="trilinear", align_corners=True)
-    return grid + bend.permute(0, 2, 3, 4, 1), float(scale.mean())
+    grid = grid + bend.permute(0, 2, 3, 4, 1)
+    if deformation.fractures and rng.uniform() < deformation.fractures:
+        kind, loss = str(rng.choice(FRACTURES)), rng.uniform(*HEIGHT_LOSS)
+        points_mm = grid * torch.tensor(half, dtype=torch.float32)
+        centre, half_height = body(torch.from_numpy(scene.target_mm), scene.spacing_mm)
+        grid[..., 2] += fracture_mm(points_mm, centre, half_height, kind, loss) / half[2]
+    return grid, float(scale.mean())
+
+
+def body(target_mm: torch.Tensor, spacing_mm: float) -> tuple[tuple[float, float, float], float]:
+    """Centre of a vertebra's body in mm from the grid's centre (R, A, S), and half its height: from (D, H, W)."""
+    target_mm = target_mm.float()
+    deepest = np.unravel_index(int(target_mm.argmin()), target_mm.shape)
+    i, j, k = ((p - (n - 1) / 2) * spacing_mm for p, n in zip(deepest[::-1], target_mm.shape[::-1], strict=True))
+    return (float(i), float(j), float(k)), max(-float(target_mm.min()), spacing_mm)
+
+
+def fracture_mm(
+    points_mm: torch.Tensor, centre_mm: tuple[float, float, float], half_height_mm: float, kind: str, loss: float
+) -> torch.Tensor:
+    """How far along S the points of a broken vertebra lie from where they come from: (..., 3) R, A, S -> (...), mm.
+
+    Towards its middle the body keeps (1 - loss w) of its height, w the kind's share there: rising from the back wall to
+    the front (wedge), highest on the body's axis (biconcave) or 1 before the back wall (crush). The arch stays.
+    """
+    r, a, s = (points_mm[..., axis] - c for axis, c in enumerate(centre_mm))
+    wall = 1.2 * half_height_mm
+    front = ((a / wall + 1) / 2).clamp(0, 1)
+    if kind == "biconcave":
+        share = torch.exp(-(r.square() + a.square()) / wall**2)
+    else:
+        share = front if kind == "wedge" else (4 * front).clamp(max=1)
+    lost = loss * share
+    inside = torch.minimum(s.abs() * lost / (1 - lost), half_height_mm * lost)
+    beyond = (s.abs() - half_height_mm * (1 - lost)).clamp(min=0)
+    return s.sign() * inside * torch.exp(-beyond / FADE_MM)
+
+
+def _with_osteophytes(target_mm: torch.Tensor, spacing_mm: float, rng: np.random.Generator) -> torch.Tensor:
+    """Spurs on the rims of the endplates, before the back wall: balls that run smoothly into the bone."""
+    centre, half_height = body(target_mm.cpu(), spacing_mm)
+    k, j, i = (
+        torch.arange(n, device=target_mm.device) * spacing_mm - (n - 1) / 2 * spacing_mm for n in target_mm.shape
+    )
+    rim = (target_mm.abs() < spacing_mm) & (j > centre[1] - half_height)[:, None]
+    rim &= (((k - centre[2]).abs() - half_height).abs() < 2 * spacing_mm)[:, None, None]
+    places = rim.nonzero()
+    for _ in range(int(rng.integers(1, MOST_OSTEOPHYTES + 1)) if len(places) else 0):
+        kk, jj, ii = places[int(rng.integers(len(places)))].tolist()
+        away = (k - k[kk]).square()[:, None, None] + (j - j[jj]).square()[:, None] + (i - i[ii]).square()
+        ball = away.sqrt() - rng.uniform(*OSTEOPHYTE_MM)
+        seam = (SEAM_MM - (ball - target_mm).abs()).clamp(min=0) / SEAM_MM  # a smooth minimum (Quilez 2008)
+        target_mm = torch.minimum(ball, target_mm) - seam.square() * SEAM_MM / 4
+    return target_mm

@@ -28,14 +28,19 @@ _FLAT = 0.01
 #: An attention map counts as this far from 0 and 1 at least.
 _SURE = 1e-4
 
+#: A voxel above this is bone for ``dice_loss``: half of it spongy bone, half air. And the soft step's width, HU.
+BONE_HU, BONE_STEP_HU = -400.0, 100.0
+
 
 @dataclass(frozen=True)
 class LossWeights:
     """Eq. 10: the weight of each term, and what eq. 6 to 8 leave open. The defaults are the paper's weights.
 
-    attention: weight of the entropy between the network's edge map A and the target's edges; not in the paper.
+    attention: weight of the entropy between the network's edge map A and the target's edges; dice: of ``dice_loss``.
+    Neither is in the paper.
     edge_scale: where E is one half, in z-scores per voxel. None: measured on the training set with ``edge_scale``
-    before the first step; ``total_loss`` refuses to guess it.
+    before the first step; ``total_loss`` refuses to guess it. bone: for ``dice_loss``, the z-score above which a voxel
+    is bone and the width of the soft step there; None: BONE_HU and BONE_STEP_HU by the training set's statistics.
     frequency_epsilon, frequency_exponent, frequency_high_pass: see ``frequency_loss``.
 
     Raises ValueError for values that make no loss.
@@ -46,13 +51,15 @@ class LossWeights:
     frequency: float = 0.1
     projection: float = 0.1
     attention: float = 0.0
+    dice: float = 0.0
     edge_scale: float | None = None
+    bone: tuple[float, float] | None = None
     frequency_epsilon: float = 1.0
     frequency_exponent: int = 2
     frequency_high_pass: float = 0.0
 
     def __post_init__(self) -> None:
-        weights = {name: getattr(self, name) for name in ("reconstruction", "edge", "frequency", "projection")}
+        weights = {name: getattr(self, name) for name in ("reconstruction", "edge", "frequency", "projection", "dice")}
         for name, value in (weights | {"attention": self.attention, "high_pass": self.frequency_high_pass}).items():
             if not (math.isfinite(value) and value >= 0):
                 raise ValueError(f"{name} of the loss must be 0 or more, got {value}")
@@ -60,6 +67,8 @@ class LossWeights:
             raise ValueError(f"at least one of {', '.join(weights)} must weigh something: the volume has no loss")
         if self.edge_scale is not None and not (math.isfinite(self.edge_scale) and self.edge_scale > 0):
             raise ValueError(f"edge_scale must be greater than 0, got {self.edge_scale}")
+        if self.bone is not None and not (math.isfinite(self.bone[0]) and 0 < self.bone[1] < math.inf):
+            raise ValueError(f"bone must be a z-score and a width greater than 0, got {self.bone}")
         if not (math.isfinite(self.frequency_epsilon) and self.frequency_epsilon > 0):
             raise ValueError(f"frequency_epsilon must be greater than 0, got {self.frequency_epsilon}")
         if self.frequency_exponent not in (1, 2):
@@ -75,7 +84,8 @@ class LossWeights:
         unknown = sorted(set(values) - {field.name for field in fields(cls)})
         if unknown:
             raise ValueError(f"the loss has no {', '.join(unknown)}")
-        return cls(**values)
+        bone = values.get("bone")
+        return cls(**{**values, "bone": None if bone is None else tuple(bone)})
 
 
 def total_loss(
@@ -84,7 +94,7 @@ def total_loss(
     """Eq. 10: the weighted sum, and its terms before weighting, detached, by their names in ``LossWeights``.
 
     Terms of weight 0 are not computed; neither is the attention's for a network that has none (None).
-    Raises ValueError when the edges' scale is needed and missing, or when shapes differ.
+    Raises ValueError when the edges' scale or the step to bone is needed and missing, or when shapes differ.
     """
     predicted, target = _pair(predicted, target)  # once for all terms: their gradients add up in float32
     terms: dict[str, Tensor] = {}
@@ -102,6 +112,8 @@ def total_loss(
         )
     if weights.projection:
         terms["projection"] = projection_loss(predicted, target)
+    if weights.dice:
+        terms["dice"] = dice_loss(predicted, target, bone=_known_bone(weights))
     if weights.attention and attention is not None:
         terms["attention"] = attention_loss(attention, target, scale=_measured(weights))
     total = torch.stack([getattr(weights, name) * term for name, term in terms.items()]).sum()
@@ -165,6 +177,24 @@ def projection_loss(predicted: Tensor, target: Tensor) -> Tensor:
     return torch.stack([F.l1_loss(predicted.amax(axis), target.amax(axis)) for axis in _SPACE]).sum()
 
 
+def dice_loss(predicted: Tensor, target: Tensor, *, bone: tuple[float, float]) -> Tensor:
+    """1 - 2 sum(b(V) b(G)) / (sum b(V)^2 + sum b(G)^2) per sample, b = sigmoid((x - level) / width); 0 for V = G.
+
+    Not in the paper; the form is V-Net's (Milletari 2016). What eq. 5 counts as one voxel among many, a thin process
+    that is missing, counts here as a share of the bone; and what is inside the bone counts no more.
+    """
+    predicted, target = _pair(predicted, target)
+    level, width = bone
+    v, g = (torch.sigmoid((x - level) / width) for x in (predicted, target))
+    axes = (-4, *_SPACE)
+    return (1 - 2 * (v * g).sum(axes) / (v.square().sum(axes) + g.square().sum(axes))).mean()
+
+
+def bone_step(hu_mean: float, hu_sd: float) -> tuple[float, float]:
+    """Where bone begins, for ``dice_loss``, and the width of the step, in z-scores of such statistics."""
+    return (BONE_HU - hu_mean) / hu_sd, BONE_STEP_HU / hu_sd
+
+
 def edge_map(volume: Tensor, scale: float) -> Tensor:
     """Soft edges E (..., D, H, W) in (0, 1): (m^2 + 0.01 s^2) / (m^2 + s^2), m the Sobel magnitude, s the scale.
 
@@ -196,6 +226,12 @@ def _measured(weights: LossWeights) -> float:
     if weights.edge_scale is None:
         raise ValueError("edge_scale is not set: measure it on the training volumes with edge_scale(volumes)")
     return weights.edge_scale
+
+
+def _known_bone(weights: LossWeights) -> tuple[float, float]:
+    if weights.bone is None:
+        raise ValueError("bone is not set: tell it the z-scores with bone_step(hu_mean, hu_sd)")
+    return weights.bone
 
 
 def _single(x: Tensor) -> Tensor:

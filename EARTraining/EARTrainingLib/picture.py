@@ -8,18 +8,19 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 import vtk
+from EARReconstructionLib.colours import RANGE_MM, distance_colours
 from EARReconstructionLib.distance import SIGNED_DISTANCE
 from EARReconstructionLib.geometry import View
 from EARReconstructionLib.radiograph import Radiograph
+from EARReconstructionLib.report.radiographs import image_sides
+from EARReconstructionLib.report.rendering import NoRendererError, Studio, framed
 from EARReconstructionLib.results import Result
 from EARReconstructionLib.vertebra import VertebraROI
 from EARReconstructionLib.volume_io import written_whole
 from matplotlib.axes import Axes
-from matplotlib.colors import Normalize
+from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
-
-from .rendering import NoRendererError, Studio, distance_colours, framed
 
 matplotlib.use("Agg")  # a picture needs no screen
 
@@ -51,7 +52,7 @@ def draw_result(
     views: Sequence[View],
     rois: Sequence[VertebraROI],
     surfaces: Mapping[str, vtk.vtkPolyData],
-    range_mm: float = 4.0,
+    range_mm: float = RANGE_MM,
 ) -> None:
     """Write a PNG. surfaces: RAS mm by level; those with SIGNED_DISTANCE scalars get a heat map.
 
@@ -72,7 +73,7 @@ def draw_result(
         _show(axis, render_surfaces(list(shown.values()), camera, range_mm if heat else None))
         axis.set_title(f"{'Distance to the reference' if heat else 'Reconstruction'}, {name}", color="white")
     if measured:
-        scale = matplotlib.cm.ScalarMappable(Normalize(-range_mm, range_mm), distance_colours())
+        scale = matplotlib.cm.ScalarMappable(Normalize(-range_mm, range_mm), ListedColormap(distance_colours()))
         bar = figure.colorbar(scale, ax=axes[3:], fraction=0.03, pad=0.01)
         bar.set_label("mm   (red: inside the reference, blue: outside)", color="white")
         bar.ax.tick_params(colors="white")
@@ -100,11 +101,9 @@ def _draw_radiograph(axis: Axes, radiograph: Radiograph, view: View, rois: Seque
 
 
 def _sides(view: View) -> tuple[str, str]:
-    """Anatomical letters of the image's left and right edge, from its columns' direction."""
-    right = view.camera_from_ras[0, :3]
-    axis = int(np.abs(right).argmax())
-    letters = ("LR", "PA", "IS")[axis]
-    return (letters[0], letters[1]) if right[axis] > 0 else (letters[1], letters[0])
+    """Anatomical letters of the image's left and right edge, one each."""
+    left, right = image_sides(view)
+    return left[0], right[0]
 
 
 def _show(axis: Axes, image: NDArray[np.uint8]) -> None:

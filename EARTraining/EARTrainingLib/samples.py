@@ -41,8 +41,8 @@ class Samples(Dataset[Sample]):
     """The vertebrae of one split as samples. Sample i of an epoch depends on seed, epoch and i, and on nothing else.
 
     simulation: how X-rays are made at every step; None takes those on disk, with new photon noise at every step.
-    count: samples per epoch, drawn evenly over levels, half of them from phantoms where there are phantoms and others;
-    None takes every vertebra once. random: False fixes noise and simulation for all epochs, for validation.
+    count: samples per epoch, drawn evenly over levels, phantom_share of them from phantoms where there are phantoms and
+    others; None takes every vertebra once. random: False fixes noise and simulation for all epochs, for validation.
     """
 
     def __init__(
@@ -53,6 +53,7 @@ class Samples(Dataset[Sample]):
         lift: str,
         simulation: Simulation | None = None,
         count: int | None = None,
+        phantom_share: float = 0.5,
         random: bool = True,
         seed: int = 0,
     ) -> None:
@@ -64,7 +65,7 @@ class Samples(Dataset[Sample]):
             )
         self.dataset, self.lift, self.simulation = dataset, lift, simulation
         self.rows: Sequence[Row] = dataset.rows_of(split)
-        self.count, self.random, self.seed = count, random, seed
+        self.count, self.phantom_share, self.random, self.seed = count, phantom_share, random, seed
         # In shared memory, so that workers which outlive an epoch see the next one.
         self._epoch = torch.zeros(1, dtype=torch.int64).share_memory_()
         self._groups = [
@@ -86,7 +87,8 @@ class Samples(Dataset[Sample]):
         if self.count is None:
             return self.rows[index]
         rng = np.random.default_rng((self.seed, int(self._epoch), index, 0))
-        group = self._groups[int(rng.integers(2))] or self._groups[0] or self._groups[1]
+        real, phantoms = self._groups
+        group = (phantoms if rng.uniform() < self.phantom_share else real) or real or phantoms
         rows = group[list(group)[int(rng.integers(len(group)))]]
         return rows[int(rng.integers(len(rows)))]
 

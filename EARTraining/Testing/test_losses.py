@@ -13,6 +13,8 @@ import torch
 from EARTrainingLib.losses import (
     LossWeights,
     attention_loss,
+    bone_step,
+    dice_loss,
     edge_loss,
     frequency_loss,
     projection_loss,
@@ -23,7 +25,9 @@ from torch import Tensor
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 
-WEIGHTS = LossWeights(edge_scale=0.8)
+BONE = (0.3, 0.4)
+
+WEIGHTS = LossWeights(dice=0.5, edge_scale=0.8, bone=BONE)
 
 TERMS: dict[str, Loss] = {
     "reconstruction": reconstruction_loss,
@@ -32,6 +36,7 @@ TERMS: dict[str, Loss] = {
     "amplitudes": partial(frequency_loss, exponent=1, epsilon=0.5),
     "high pass": partial(frequency_loss, high_pass=1.5),
     "projection": projection_loss,
+    "dice": partial(dice_loss, bone=BONE),
     "total": lambda predicted, target: total_loss(predicted, target, WEIGHTS)[0],
 }
 
@@ -121,7 +126,9 @@ class TestTotal:
             0.3,
             0.4,
             0.5,
+            0.6,
             edge_scale=0.7,
+            bone=BONE,
             frequency_epsilon=2.0,
             frequency_exponent=1,
             frequency_high_pass=0.5,
@@ -132,15 +139,22 @@ class TestTotal:
             "edge": edge_loss(predicted, target, scale=0.7),
             "frequency": frequency_loss(predicted, target, epsilon=2.0, exponent=1, high_pass=0.5),
             "projection": projection_loss(predicted, target),
+            "dice": dice_loss(predicted, target, bone=BONE),
             "attention": attention_loss(attention, target, scale=0.7),
+        }
+        values = {
+            "reconstruction": 1.0,
+            "edge": 0.2,
+            "frequency": 0.3,
+            "projection": 0.4,
+            "attention": 0.5,
+            "dice": 0.6,
         }
         assert list(terms) == list(expected)
         for name, value in expected.items():
             torch.testing.assert_close(terms[name], value.detach())
             assert not terms[name].requires_grad
-        torch.testing.assert_close(
-            total, sum(w * t for w, t in zip((1.0, 0.2, 0.3, 0.4, 0.5), expected.values(), strict=True))
-        )
+        torch.testing.assert_close(total, sum(values[name] * term for name, term in expected.items()))
         assert total.requires_grad
 
     def test_the_attention_is_trained_too(self) -> None:
@@ -152,7 +166,7 @@ class TestTotal:
     def test_what_weighs_nothing_is_not_computed(self, monkeypatch: pytest.MonkeyPatch) -> None:
         from EARTrainingLib import losses
 
-        for name in ("edge_loss", "frequency_loss", "projection_loss", "attention_loss"):
+        for name in ("edge_loss", "frequency_loss", "projection_loss", "dice_loss", "attention_loss"):
             monkeypatch.setattr(losses, name, None)
         predicted, target = pair(1, 1, 4, 4, 4)
         total, terms = total_loss(predicted, target, LossWeights(2, 0, 0, 0), attention=predicted)
@@ -172,15 +186,21 @@ class TestTotal:
         with pytest.raises(ValueError, match="edge_scale"):
             total_loss(predicted, target, LossWeights(edge=0, attention=0.1), attention=torch.sigmoid(predicted))
 
+    def test_where_bone_begins_is_not_guessed(self) -> None:
+        predicted, target = pair(1, 1, 4, 4, 4)
+        with pytest.raises(ValueError, match="bone is not set"):
+            total_loss(predicted, target, LossWeights(edge=0, dice=1))
+        assert bone_step(-900.0, 250.0) == (2.0, 0.4)  # -400 HU, 100 HU wide
+
 
 class TestWeights:
     def test_the_papers(self) -> None:
         weights = LossWeights()
         assert (weights.reconstruction, weights.edge, weights.frequency, weights.projection) == (1, 0.1, 0.1, 0.1)
-        assert (weights.attention, weights.frequency_high_pass) == (0, 0)
+        assert (weights.attention, weights.dice, weights.frequency_high_pass) == (0, 0, 0)
 
     def test_through_json_and_back(self) -> None:
-        weights = LossWeights(0.5, attention=0.2, edge_scale=1.25, frequency_exponent=1)
+        weights = LossWeights(0.5, attention=0.2, edge_scale=1.25, bone=(1.5, 0.5), frequency_exponent=1)
         assert LossWeights.from_dict(json.loads(json.dumps(weights.to_dict()))) == weights
         assert LossWeights.from_dict({"edge": 0}) == LossWeights(edge=0)
 
@@ -196,6 +216,8 @@ class TestWeights:
             ({"projection": math.inf}, "projection"),
             ({"attention": -1}, "attention"),
             ({"edge_scale": 0}, "edge_scale"),
+            ({"dice": -1}, "dice"),
+            ({"bone": (1.0, 0.0)}, "bone"),
             ({"frequency_epsilon": 0}, "frequency_epsilon"),
             ({"frequency_exponent": 3}, "frequency_exponent"),
             ({"frequency_high_pass": -1}, "high_pass"),

@@ -10,6 +10,7 @@ import pytest
 import torch
 from EARTrainingLib.losses import (
     attention_loss,
+    dice_loss,
     edge_loss,
     edge_map,
     edge_scale,
@@ -70,6 +71,20 @@ class TestProjection:
         assert projection_loss(predicted, target).item() == 0.5 / 16
         target[..., 0] = predicted[..., 0] = 1
         assert projection_loss(predicted, target).item() == 0
+
+
+class TestDice:
+    def test_by_hand(self) -> None:
+        """A sharp step: one voxel of three found, one more that is none: 1 - 2 1 / (2 + 3)."""
+        predicted, target = row(9, 9, 0, 0, 0), row(9, 0, 9, 9, 0)
+        assert dice_loss(predicted, target, bone=(4.5, 0.01)).item() == pytest.approx(1 - 2 / 5)
+
+    def test_the_inside_of_the_bone_and_the_air_around_it_do_not_count(self) -> None:
+        target = row(0, 0, 5, 5)
+        assert dice_loss(row(-2, 1, 9, 4), target, bone=(2.5, 0.05)).item() == pytest.approx(0, abs=1e-6)
+        padded = torch.nn.functional.pad(torch.cat([row(0, 5, 5, 0), target]), (50, 50))
+        loss = dice_loss(padded[:1], padded[1:], bone=(2.5, 0.05))
+        torch.testing.assert_close(loss, dice_loss(row(0, 5, 5, 0), target, bone=(2.5, 0.05)))
 
 
 class TestEdges:

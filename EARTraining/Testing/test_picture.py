@@ -5,15 +5,15 @@ from pathlib import Path
 import matplotlib.image
 import numpy as np
 import pytest
+from EARReconstructionLib.colours import distance_colours
 from EARReconstructionLib.distance import with_distances
 from EARReconstructionLib.geometry import BiplanarGeometry, View, cube_affine, transform_points
 from EARReconstructionLib.radiograph import Radiograph
+from EARReconstructionLib.report import rendering
 from EARReconstructionLib.surface import mask_surface, points_of
 from EARReconstructionLib.vertebra import VertebraROI
 from EARTrainingLib import picture as module
-from EARTrainingLib import rendering
 from EARTrainingLib.picture import CAMERAS, draw_result, render_surfaces
-from EARTrainingLib.rendering import distance_colours
 from matplotlib.figure import Figure
 
 
@@ -65,11 +65,11 @@ class TestSides:
 
 class TestColours:
     def test_negative_is_red_and_positive_blue(self):
-        low, middle, high = (np.array(distance_colours()(x)[:3]) for x in (0.0, 0.5, 1.0))
+        low, middle, high = distance_colours(3)
         assert low[0] > 3 * max(low[1], low[2])
         assert high[2] > 2 * max(high[0], high[1])
         assert middle.min() > 0.85
-        half_red, half_blue = (np.array(distance_colours()(x)[:3]) for x in (0.25, 0.75))
+        half_red, half_blue = distance_colours(5)[[1, 3]]
         assert half_red[0] > half_red[2] + 0.3
         assert half_blue[2] > half_blue[0] + 0.3
 

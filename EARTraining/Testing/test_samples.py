@@ -123,6 +123,11 @@ class TestDraws:
         samples.set_epoch(1)
         assert [samples.row(n).id for n in range(400)] != [row.id for row in rows]
 
+    @pytest.mark.parametrize(("share", "phantoms"), [(0.0, 0), (1.0, 100), (0.2, 20)])
+    def test_the_share_of_phantoms_can_be_chosen(self, data, share, phantoms):
+        samples = Samples(data, "train", lift="replicate", count=100, phantom_share=share)
+        assert sum(samples.row(n).density == "phantom" for n in range(100)) == pytest.approx(phantoms, abs=10)
+
     def test_one_kind_alone_takes_all(self, data):
         samples = Samples(data, "test", lift="replicate", count=20)
         assert {samples.row(n).level for n in range(20)} == {"L1", "L2"}

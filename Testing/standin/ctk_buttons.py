@@ -12,6 +12,39 @@ from . import cpp
 _HEADER_MARGIN = 10
 
 
+def _fold(self: Any, checked: bool) -> None:
+    """Show or hide what is inside."""
+    self._d.busy = True
+    for child in self.children():
+        if not child.isWidgetType():
+            continue
+        if not checked:
+            self._d.shown |= set() if child.isHidden() else {child}
+            child.hide()
+        elif child in self._d.shown:
+            child.show()
+    if checked:
+        self._d.shown.clear()
+    self._d.busy = False
+
+
+def _watch_child(self: Any, event: QtCore.QChildEvent) -> None:
+    if event.added() and event.child().isWidgetType():
+        event.child().installEventFilter(self)
+
+
+def _keep_folded(self: Any, child: Any, event: QtCore.QEvent) -> bool:
+    """What is shown or hidden while collapsed takes effect when it is opened."""
+    if not self._d.busy and not self.checked and event.type() == QtCore.QEvent.ShowToParent:
+        self._d.shown.add(child)
+        self._d.busy = True
+        child.hide()
+        self._d.busy = False
+    elif not self._d.busy and not self.checked and event.type() == QtCore.QEvent.HideToParent:
+        self._d.shown.discard(child)
+    return False
+
+
 class ctkCollapsibleButton(cpp.base("ctkCollapsibleButton")):
     """A bar that shows or hides what is laid out below it."""
 
@@ -33,36 +66,12 @@ class ctkCollapsibleButton(cpp.base("ctkCollapsibleButton")):
         self.checked = not collapsed
 
     def _toggled(self, checked: bool) -> None:
-        self._d.busy = True
-        for child in self.children():
-            if not child.isWidgetType():
-                continue
-            if not checked:
-                self._d.shown |= set() if child.isHidden() else {child}
-                child.hide()
-            elif child in self._d.shown:
-                child.show()
-        if checked:
-            self._d.shown.clear()
-        self._d.busy = False
+        _fold(self, checked)
         self.setMaximumHeight(16777215 if checked else self._header_height() + 4)
         self.updateGeometry()
         cpp.emit(self, "contentsCollapsed(bool)", not checked)
 
-    def childEvent(self, event: QtCore.QChildEvent) -> None:
-        if event.added() and event.child().isWidgetType():
-            event.child().installEventFilter(self)
-
-    def eventFilter(self, child: Any, event: QtCore.QEvent) -> bool:
-        """What is shown or hidden while collapsed takes effect when the bar is opened."""
-        if not self._d.busy and not self.checked and event.type() == QtCore.QEvent.ShowToParent:
-            self._d.shown.add(child)
-            self._d.busy = True
-            child.hide()
-            self._d.busy = False
-        elif not self._d.busy and not self.checked and event.type() == QtCore.QEvent.HideToParent:
-            self._d.shown.discard(child)
-        return False
+    childEvent, eventFilter = _watch_child, _keep_folded
 
     def hitButton(self, position: QtCore.QPoint) -> bool:
         return position.y() < self._header_height()
@@ -88,6 +97,7 @@ class ctkCollapsibleGroupBox(cpp.base("ctkCollapsibleGroupBox")):
     """A group box whose title opens and closes it."""
 
     def _build(self) -> None:
+        self._d.shown, self._d.busy = set(), False
         self.checkable = True
         self.connect("toggled(bool)", self._toggled)
 
@@ -98,9 +108,10 @@ class ctkCollapsibleGroupBox(cpp.base("ctkCollapsibleGroupBox")):
         self.checked = not collapsed
 
     def _toggled(self, checked: bool) -> None:
-        for child in self.children():
-            if child.isWidgetType():
-                child.setVisible(checked)
+        _fold(self, checked)
+        self.setMaximumHeight(16777215 if checked else self.fontMetrics().height() + self.collapsedHeight)
+
+    childEvent, eventFilter = _watch_child, _keep_folded
 
 
 class ctkPushButton(cpp.base("ctkPushButton")):

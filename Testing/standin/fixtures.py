@@ -18,9 +18,15 @@ def desktop_of_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any
         pytest.skip(reason)
     from .desktop import Desktop
 
-    desktop = Desktop(tmp_path_factory.mktemp("desktop"))
-    yield desktop
-    desktop.close()
+    # Each conftest.py that hands this fixture on makes a fixture of its own of it.
+    if not _desktops:
+        _desktops.append(Desktop(tmp_path_factory.mktemp("desktop")))
+    yield _desktops[0]
+    _desktops[0].close()
+
+
+#: The desktop of this process, once it has been made.
+_desktops: list[Any] = []
 
 
 @pytest.fixture

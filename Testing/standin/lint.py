@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
 from pathlib import Path
 
 from . import enums
@@ -17,6 +18,13 @@ class SourceError(SyntaxError):
 
 def check(path: Path) -> None:
     """Look at one Python file. Raises SourceError with every such line."""
+    state = path.stat()
+    _check(path, state.st_mtime_ns, state.st_size)
+
+
+@cache
+def _check(path: Path, *_: int) -> None:
+    """Once for each state of a file: an error is not kept."""
     tree = ast.parse(path.read_text(encoding="utf-8"), str(path))
     found = [f"{path.name}:{node.lineno} {text}" for node in ast.walk(tree) if (text := _wrong(node))]  # type: ignore[attr-defined]
     if found:

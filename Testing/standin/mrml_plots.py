@@ -48,7 +48,7 @@ class qMRMLPlotView(cpp.base("qMRMLPlotView")):
             series = chart.GetNthPlotSeriesNode(index)
             table = series.GetTableNode().GetTable() if series and series.GetTableNode() else None
             y = table.GetColumnByName(series.GetYColumnName()) if table else None
-            if y is None:
+            if y is None or not y.GetNumberOfTuples():
                 continue
             x = table.GetColumnByName(series.GetXColumnName()) if series.GetXColumnName() else None
             values = vtk_to_numpy(y).astype(float)

@@ -132,12 +132,16 @@ class qMRMLThreeDView(cpp.base("qMRMLThreeDView")):
 
     def rotateToViewAxis(self, axis: int) -> None:
         """-R, +R, -A, +A, -S, +S in this order, as vtkMRMLViewNode names its axes."""
-        names = ("Left", "Right", "Posterior", "Anterior", "Inferior", "Superior")
-        self.cameraNode().RotateTo(getattr(slicer.vtkMRMLCameraNode, names[axis]))
+        self._look_from(("Left", "Right", "Posterior", "Anterior", "Inferior", "Superior")[axis])
+
+    def lookFromAxis(self, axis: int) -> None:
+        """+R, -R, +S, -S, +A, -A, counted from 1, as ctkAxesWidget numbers its axes."""
+        self._look_from(("Right", "Left", "Superior", "Inferior", "Anterior", "Posterior")[axis - 1])
+
+    def _look_from(self, direction: str) -> None:
+        self.cameraNode().RotateTo(getattr(slicer.vtkMRMLCameraNode, direction))
         self._d.window.renderer.ResetCameraClippingRange()
         self.scheduleRender()
-
-    lookFromAxis = rotateToViewAxis
 
     def resetCamera(self, rotation: bool = True, translation: bool = True, distance: bool = True) -> None:
         self.cameraNode().Reset(rotation, translation, distance, self._d.window.renderer)

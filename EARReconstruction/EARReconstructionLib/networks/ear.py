@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from .blocks.edge import EdgeAttention
-from .blocks.frequency import FrequencyEnhancement
+from .blocks.frequency import FrequencyEnhancement, FrequencyNorm
 from .blocks.shortcut import AttentionShortcut
-from .blocks.stages import UpConcat, conv_stage, resize
+from .blocks.stages import GrowingGate, UpConcat, conv_stage, resize
 from .network import NetworkOutput, ReconstructionNetwork, require_volumes
 
 LEVELS = 5
@@ -32,12 +32,17 @@ class EAR(ReconstructionNetwork):
 
     in_channels: number of lifted images.
     width: channels of e1; each level doubles them.
-    stem_stride: 2 as in the paper; 1 adds e0 (width / 2 at N^3) before e1, with a shortcut of its own to d5.
+    stem_stride: 2 as in the paper; 1 adds e0 (width / 2 at N^3) before e1, with a shortcut of its own to d5: a plain
+        one, because attention over N^3 voxels takes as long as the whole encoder.
+    input_shortcut: d5, the only stage at N^3, also gets the lifted images themselves; not in the paper.
     frequency_enhancement, edge_attention, attention_shortcuts: the paper's three modules, each on or off
         (Table 2). Without attention a shortcut is a plain concatenation.
     edge_fusion: "multiply" weights each decoder stage with (1 + A_l); "concat" gives A_l to the stage's
         convolution as one more channel.
     frequency_kernel: kernel of the FEM's convolutions on the spectrum, 1 or 3. The paper does not print it.
+    frequency_norm: of the FEM; "instance" as printed, "batch" keeps how bright each sample is.
+    identity_start: FEM, ABS and the edges' weighting begin as the identity (``GrowingGate``), so that the network
+        begins as a plain U-Net and each block grows as far as it helps; not in the paper.
     """
 
     input_kind = "volumes"
@@ -52,6 +57,9 @@ class EAR(ReconstructionNetwork):
         attention_shortcuts: bool = True,
         edge_fusion: EdgeFusion = "multiply",
         frequency_kernel: int = 3,
+        frequency_norm: FrequencyNorm = "instance",
+        identity_start: bool = False,
+        input_shortcut: bool = False,
     ) -> None:
         super().__init__(
             in_channels=in_channels,
@@ -62,6 +70,9 @@ class EAR(ReconstructionNetwork):
             attention_shortcuts=attention_shortcuts,
             edge_fusion=edge_fusion,
             frequency_kernel=frequency_kernel,
+            frequency_norm=frequency_norm,
+            identity_start=identity_start,
+            input_shortcut=input_shortcut,
         )
         if width < 2 or width % 2:
             raise ValueError(f"The width must be even, because the last stage has half of it; got {width}.")
@@ -72,17 +83,17 @@ class EAR(ReconstructionNetwork):
 
         widths = [width * 2**level for level in range(LEVELS)]
         finest = width // 2
-        self.in_channels = in_channels
+        self.in_channels, self.input_shortcut = in_channels, input_shortcut
         self.encoder = nn.ModuleList()
         channels = in_channels
         if stem_stride == 1:
             self.encoder.append(EncoderStage(channels, finest, stride=1))
             channels = finest
         for level, out_channels in enumerate(widths):
-            enhanced = frequency_enhancement and level < ENHANCED_LEVELS
-            self.encoder.append(
-                EncoderStage(channels, out_channels, frequency_kernel=frequency_kernel if enhanced else None)
-            )
+            enhance = None
+            if frequency_enhancement and level < ENHANCED_LEVELS:
+                enhance = FrequencyEnhancement(out_channels, frequency_kernel, frequency_norm, identity_start)
+            self.encoder.append(EncoderStage(channels, out_channels, enhance=enhance))
             channels = out_channels
 
         e1, e2, e3 = widths[:ENHANCED_LEVELS]
@@ -91,13 +102,17 @@ class EAR(ReconstructionNetwork):
         self.decoder = nn.ModuleList()
         for out_channels in [*reversed(widths[:-1]), finest]:
             last = out_channels == finest
+            beside = out_channels
+            if last:
+                beside = finest * (stem_stride == 1) + in_channels * input_shortcut
             self.decoder.append(
                 DecoderStage(
                     channels,
                     out_channels,
-                    shortcut_channels=0 if last and stem_stride == 2 else out_channels,
-                    attention_shortcut=attention_shortcuts,
+                    shortcut_channels=beside,
+                    attention_shortcut=attention_shortcuts and not last,
                     edge_fusion=edge_fusion if edge_attention else None,
+                    identity_start=identity_start,
                 )
             )
             channels = out_channels
@@ -107,7 +122,7 @@ class EAR(ReconstructionNetwork):
         require_volumes(x, self.in_channels, divisor=2**LEVELS)
         features = self.encode(x)
         edges = self.attend(features)
-        decoded = self.decode(features, edges)
+        decoded = self.decode(features, edges, x)
         volume = self.head(decoded[-1])
         return NetworkOutput(volume, None if edges is None else resize(edges, volume.shape[2:]))
 
@@ -125,9 +140,12 @@ class EAR(ReconstructionNetwork):
             return None
         return self.edge_attention(*features[-LEVELS:][:ENHANCED_LEVELS])
 
-    def decode(self, features: list[Tensor], edges: Tensor | None) -> list[Tensor]:
-        """The encoder's features and the edge map -> [d1, ..., d5]."""
-        *shortcuts, below = features
+    def decode(self, features: list[Tensor], edges: Tensor | None, x: Tensor) -> list[Tensor]:
+        """The encoder's features, the edge map and the network's input -> [d1, ..., d5]."""
+        *shortcuts, below = features[-LEVELS:]
+        finest = features[:-LEVELS] + [x] * self.input_shortcut
+        if finest:
+            shortcuts = [torch.cat(finest, dim=1), *shortcuts]
         decoded = []
         for stage, shortcut in zip_longest(self.decoder, reversed(shortcuts)):
             below = stage(below, shortcut, edges)
@@ -136,9 +154,9 @@ class EAR(ReconstructionNetwork):
 
 
 class EncoderStage(nn.Module):
-    """Conv 3, stride 2; Conv 3; each with BN and LeakyReLU; FEM.
+    """Conv 3, stride 2; Conv 3; each with BN and LeakyReLU; FEM where one is given.
 
-    (B, C, D, H, W) -> (B, C', D/2, H/2, W/2). Without a kernel for the frequencies there is no FEM.
+    (B, C, D, H, W) -> (B, C', D/2, H/2, W/2).
     """
 
     def __init__(
@@ -146,15 +164,13 @@ class EncoderStage(nn.Module):
         channels: int,
         out_channels: int,
         stride: int = 2,
-        frequency_kernel: int | None = None,
+        enhance: FrequencyEnhancement | None = None,
     ) -> None:
         super().__init__()
         self.convolve = nn.Sequential(
             conv_stage(channels, out_channels, stride=stride), conv_stage(out_channels, out_channels)
         )
-        self.enhance: nn.Module = nn.Identity()
-        if frequency_kernel is not None:
-            self.enhance = FrequencyEnhancement(out_channels, frequency_kernel)
+        self.enhance = enhance or nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
         return self.enhance(self.convolve(x))
@@ -174,14 +190,19 @@ class DecoderStage(nn.Module):
         shortcut_channels: int,
         attention_shortcut: bool,
         edge_fusion: EdgeFusion | None,
+        identity_start: bool = False,
     ) -> None:
         super().__init__()
         self.edge_fusion = edge_fusion
         attended = attention_shortcut and shortcut_channels > 0
-        self.attend = AttentionShortcut(shortcut_channels) if attended else nn.Identity()
+        self.attend = AttentionShortcut(shortcut_channels, identity_start) if attended else nn.Identity()
         self.up = UpConcat(channels, out_channels)
         beside = shortcut_channels + (edge_fusion == "concat")
         self.convolve = conv_stage(out_channels + beside, out_channels)
+        self.weigh = GrowingGate(out_channels) if identity_start and edge_fusion == "multiply" else None
+        if identity_start and edge_fusion == "concat":
+            with torch.no_grad():
+                self.convolve.get_parameter("0.weight")[:, -1].zero_()  # the edges' channel
 
     def forward(self, below: Tensor, shortcut: Tensor | None, edges: Tensor | None) -> Tensor:
         x = self.up(below) if shortcut is None else self.up(below, self.attend(shortcut))
@@ -190,4 +211,6 @@ class DecoderStage(nn.Module):
         edges = resize(edges, x.shape[2:]).to(x.dtype)
         if self.edge_fusion == "concat":
             return self.convolve(torch.cat([x, edges], dim=1))
-        return self.convolve(x) * (1 + edges)
+        x = self.convolve(x)
+        weighted = x * (1 + edges)
+        return weighted if self.weigh is None else self.weigh(x, weighted)

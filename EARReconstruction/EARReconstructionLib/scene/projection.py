@@ -109,7 +109,7 @@ def box_from_plane(
 
 
 def crop_share(view: View, centre_ras_mm: ArrayLike, side_mm: float) -> float:
-    """Share, 0 to 1, of a model's crop around a point that lies inside the image; below 0.5 the model refuses it.
+    """Share, 0 to 1, of a model's crop around a point that lies inside the image.
 
     side_mm: of the cube that the model rebuilds. Raises GeometryError as ``magnification``.
     """

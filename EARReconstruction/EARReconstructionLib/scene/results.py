@@ -15,12 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 from vtkmodules.vtkCommonDataModel import vtkPolyData
 
+from ..colours import level_colour
 from ..errors import EARError
 from ..geometry.frames import Affine
 from ..spine import Spine, stitch
 from ..vertebra import LEVELS, VertebraROI
 from ..volume_io import largest_piece
-from .colours import level_colour
 from .comparisons import forget_comparisons
 from .folders import file_under, remove_folder
 from .heatmap import update_legend
@@ -75,6 +75,8 @@ class ShownVertebra:
     threshold_hu: float
     model: str
     notes: tuple[str, ...]
+    checksum: str
+    device: str
     volume_node: Node
     surface_node: Node | None
     edges_node: Node | None
@@ -106,6 +108,12 @@ def vertebrae(scene: Scene, run: str) -> list[ShownVertebra]:
     """The reconstructions of a run, from head to tail."""
     shown = [_shown(scene, node) for node in find_nodes(scene, VOLUME, run=run)]
     return sorted(shown, key=lambda one: LEVELS.index(one.roi.level))
+
+
+def rois_of(scene: Scene, run: str) -> dict[str, VertebraROI]:
+    """Level -> ROI that the vertebrae of a run were rebuilt from, from head to tail. Cheaper than ``vertebrae``."""
+    rois = [_roi(node) for node in find_nodes(scene, VOLUME, run=run)]
+    return {roi.level: roi for roi in sorted(rois, key=lambda roi: LEVELS.index(roi.level))}
 
 
 def surface_node(scene: Scene, run: str, level: str) -> Node | None:
@@ -159,6 +167,8 @@ def _show_vertebra(scene: Scene, one: Reconstruction, surface: vtkPolyData | Non
         "size_mm": one.roi.size_mm,
         "threshold_hu": one.threshold_hu,
         "notes": one.notes,
+        "checksum": one.checksum,
+        "device": one.device,
     }
     volume.SetAttribute(FACTS, json.dumps(facts))
     volume.GetDisplayNode().SetAutoWindowLevel(False)
@@ -221,13 +231,18 @@ def _show_spine(scene: Scene, spine: Spine, run: str) -> None:
     file_under(scene, show_segments(scene, spine, run), run)
 
 
+def _roi(volume: Node) -> VertebraROI:
+    facts = json.loads(volume.GetAttribute(FACTS))
+    return VertebraROI(volume.GetAttribute(LEVEL), tuple(facts["centre_ras_mm"]), tuple(facts["size_mm"]))
+
+
 def _shown(scene: Scene, node: Node) -> ShownVertebra:
     level, run = node.GetAttribute(LEVEL), node.GetAttribute(RUN)
     facts = json.loads(node.GetAttribute(FACTS))
     hu = voxels_of(node)
     edges = find_node(scene, EDGES, run=run, level=level)
     return ShownVertebra(
-        roi=VertebraROI(level, tuple(facts["centre_ras_mm"]), tuple(facts["size_mm"])),
+        roi=_roi(node),
         volume_hu=hu,
         mask=largest_piece(hu > facts["threshold_hu"]),
         edges=voxels_of(edges) if edges else None,
@@ -235,6 +250,8 @@ def _shown(scene: Scene, node: Node) -> ShownVertebra:
         threshold_hu=facts["threshold_hu"],
         model=run,
         notes=tuple(facts["notes"]),
+        checksum=facts["checksum"],
+        device=facts["device"],
         volume_node=node,
         surface_node=find_node(scene, SURFACE, run=run, level=level),
         edges_node=edges,

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..colours import level_colour
 from ..errors import GeometryError
 from ..vertebra import LEVELS, VertebraROI
-from .colours import level_colour
 from .nodes import KIND, LEVEL, Node, Scene, add_node, all_or_nothing, find_nodes, matrix
 
 ROI, DISPLAY = "roi", "roi-display"

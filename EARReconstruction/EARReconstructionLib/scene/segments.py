@@ -7,10 +7,10 @@ import slicer
 from numpy.typing import NDArray
 from vtkmodules.util.numpy_support import numpy_to_vtk
 
+from ..colours import level_colour
 from ..geometry.frames import Affine
 from ..spine import Spine
 from ..vertebra import LEVELS, VERSE_LABEL
-from .colours import level_colour
 from .nodes import Node, Scene, add_node, find_node, matrix
 from .terminology import terminology_entry
 from .views import STANDARD_VIEWS

@@ -23,7 +23,7 @@ _COLOURS = {"to the reference": (0.20, 0.40, 0.75), "to the reconstruction": (0.
 
 
 def show_statistics(scene: Scene, comparisons: Sequence[Comparison], run: str) -> Node:
-    """A table with a row per vertebra, lengths in mm; return its node. An earlier one of the run is replaced.
+    """A table with a row per vertebra, lengths in mm, to three decimals; return its node. It replaces an earlier one.
 
     The first columns are those of SurfaceError, weighted by area over both surfaces. Those "to the reference" are over
     the points of the reconstruction, those "to the reconstruction" over the points of the reference.
@@ -39,7 +39,7 @@ def show_statistics(scene: Scene, comparisons: Sequence[Comparison], run: str) -
         for one in comparisons:
             levels.InsertNextValue(one.level)
         table.AddColumn(levels)
-        _fill(table, {name: np.array(values) for name, values in columns.items()})
+        _fill(table, {name: np.round(values, 3) for name, values in columns.items()})
         table.SetUseColumnTitleAsColumnHeader(True)
     return table
 

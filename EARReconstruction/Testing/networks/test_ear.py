@@ -10,6 +10,7 @@ from EARReconstructionLib.networks import build, parameter_count
 from EARReconstructionLib.networks.blocks.edge import EdgeAttention
 from EARReconstructionLib.networks.blocks.frequency import FrequencyEnhancement
 from EARReconstructionLib.networks.blocks.shortcut import AttentionShortcut
+from EARReconstructionLib.networks.blocks.stages import GrowingGate
 from EARReconstructionLib.networks.ear import DecoderStage
 from torch.nn import functional
 
@@ -22,10 +23,11 @@ def pair(size: int, batch: int = BATCH) -> torch.Tensor:
 
 def test_stages_have_the_shapes_of_the_paper() -> None:
     network = build("EAR").eval()
+    x = pair(128, batch=1)
     with torch.no_grad():
-        features = network.encode(pair(128, batch=1))
+        features = network.encode(x)
         edges = network.attend(features)
-        decoded = network.decode(features, edges)
+        decoded = network.decode(features, edges, x)
         volume = network.head(decoded[-1])
     encoder = [(16, 64), (32, 32), (64, 16), (128, 8), (256, 4)]
     decoder = [(128, 8), (64, 16), (32, 32), (16, 64), (8, 128)]
@@ -40,7 +42,7 @@ def test_forward_is_encode_attend_decode_head() -> None:
     output = network(pair(32))
     features = network.encode(pair(32))
     edges = network.attend(features)
-    assert torch.equal(output.volume, network.head(network.decode(features, edges)[-1]))
+    assert torch.equal(output.volume, network.head(network.decode(features, edges, pair(32))[-1]))
     assert output.edges.shape == output.volume.shape == (BATCH, 1, 32, 32, 32)
     torch.testing.assert_close(output.edges, functional.interpolate(edges, scale_factor=2, mode="trilinear"))
 
@@ -71,6 +73,46 @@ def test_fem_stands_on_the_first_three_levels() -> None:
     network = build("EAR", width=NARROW, stem_stride=1)
     enhanced = [isinstance(stage.enhance, FrequencyEnhancement) for stage in network.encoder]
     assert enhanced == [False, True, True, True, False, False]
+
+
+def test_full_resolution_shortcut_is_plain() -> None:
+    network = build("EAR", width=NARROW, stem_stride=1)
+    attended = [isinstance(stage.attend, AttentionShortcut) for stage in network.decoder]
+    assert attended == [True, True, True, True, False]
+
+
+@pytest.mark.parametrize(("stem_stride", "beside"), [(2, 2), (1, 2 + NARROW // 2)])
+def test_input_shortcut_brings_the_lifted_images_to_the_last_stage(stem_stride: int, beside: int) -> None:
+    network = build("EAR", width=NARROW, stem_stride=stem_stride, input_shortcut=True).eval()
+    last = network.decoder[-1]
+    assert last.convolve[0].in_channels == NARROW // 2 + beside
+    seen: list[torch.Tensor] = []
+    last.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[1]))
+    x = pair(32)
+    network(x)
+    assert torch.equal(seen[0][:, -2:], x)
+
+
+@pytest.mark.parametrize("edge_fusion", ["multiply", "concat"])
+def test_identity_start_begins_as_the_plain_network(edge_fusion: str) -> None:
+    """With the weights of a network without modules, all three modules change nothing; and they can learn."""
+    torch.manual_seed(0)
+    arguments = {"width": NARROW, "edge_fusion": edge_fusion}
+    whole = build("EAR", identity_start=True, **arguments).eval()
+    off = dict.fromkeys(("frequency_enhancement", "edge_attention", "attention_shortcuts"), False)
+    plain = build("EAR", **arguments, **off).eval()
+    weights = whole.state_dict()
+    own = plain.state_dict()
+    for name, value in own.items():  # with the edges' channel of a concatenation left out
+        own[name] = weights[name][:, : value.shape[1]] if value.dim() > 1 else weights[name]
+    plain.load_state_dict(own)
+    output = whole(pair(32))
+    torch.testing.assert_close(output.volume, plain(pair(32)).volume, rtol=1e-5, atol=1e-6)
+    output.volume.square().sum().backward()
+    for gate in (m for m in whole.modules() if isinstance(m, GrowingGate)):
+        assert gate.gate.grad.abs().max() > 0
+    if edge_fusion == "concat":
+        assert all(stage.convolve[0].weight.grad[:, -1].abs().max() > 0 for stage in whole.decoder)
 
 
 def test_edges_weight_a_decoder_stage_with_one_plus_a() -> None:
@@ -122,6 +164,7 @@ def test_other_inputs_are_refused(shape: tuple[int, ...], message: str) -> None:
         ({"stem_stride": 4}, "stride must be 1 or 2"),
         ({"edge_fusion": "add"}, "'multiply' or 'concat'"),
         ({"frequency_kernel": 2}, "kernel must be 1 or 3"),
+        ({"frequency_norm": "layer"}, "'instance' or 'batch'"),
     ],
 )
 def test_other_arguments_are_refused(arguments: dict[str, Any], message: str) -> None:

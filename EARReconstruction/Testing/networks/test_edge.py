@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 import torch
 from EARReconstructionLib.networks.blocks.edge import EdgeAttention, Gate
-from EARReconstructionLib.networks.blocks.stages import LEAKY_SLOPE
+from EARReconstructionLib.networks.blocks.stages import LEAKY_SLOPE, resize
 
 
 def test_gate_formula_by_hand() -> None:
@@ -26,6 +26,15 @@ def test_gate_formula_by_hand() -> None:
         torch.testing.assert_close(out.squeeze(), g * feature + feature)
 
 
+def test_gate_enlarges_a_small_guide() -> None:
+    """To the same as if the guide had been enlarged before: eq. 2 as printed."""
+    torch.manual_seed(0)
+    gate = Gate(4, 8)
+    features, guide = torch.randn(2, 4, 8, 8, 8), torch.randn(2, 8, 2, 2, 2)
+    g = torch.sigmoid(gate.gate(torch.cat([features, resize(guide, features.shape[2:])], dim=1)))
+    torch.testing.assert_close(gate(features, guide), g * features + features)
+
+
 @pytest.mark.parametrize(("bias", "factor"), [(-100.0, 1.0), (100.0, 2.0)])
 def test_gate_runs_from_its_input_to_twice_its_input(bias: float, factor: float) -> None:
     gate = Gate(4, 8)
@@ -41,7 +50,7 @@ def eam_inputs(scale: int = 1) -> list[torch.Tensor]:
 
 
 def test_steps_in_the_order_of_eq_2() -> None:
-    """Each step is fed the one before it; the gates get e2 and e3 at the size of e1."""
+    """Each step is fed the one before it; the gates get e2 and e3."""
     eam = EdgeAttention((4, 8, 16)).eval()
     steps: list[tuple[str, tuple[torch.Tensor, ...], torch.Tensor]] = []
     for name, module in eam.named_children():
@@ -52,8 +61,8 @@ def test_steps_in_the_order_of_eq_2() -> None:
     assert steps[0][1][0] is e1
     for (_, _, before), (_, inputs, _) in pairwise(steps):
         assert inputs[0] is before
-    assert steps[1][1][1].shape == (2, 8, 8, 8, 8)
-    assert steps[3][1][1].shape == (2, 16, 8, 8, 8)
+    assert steps[1][1][1] is e2
+    assert steps[3][1][1] is e3
     torch.testing.assert_close(a, torch.sigmoid(steps[-1][2]))
 
 

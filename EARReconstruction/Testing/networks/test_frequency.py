@@ -39,27 +39,15 @@ def periodic_convolution(x: Tensor, weight: Tensor) -> Tensor:
     return out
 
 
+@pytest.mark.parametrize("shape", [(4, 4, 4), (5, 3, 7), (4, 6, 5)])
 @pytest.mark.parametrize("kernel", [1, 3])
-def test_filter_is_eq_1(kernel: int) -> None:
-    fem, u = fem_and_input(kernel)
+def test_filter_is_eq_1(kernel: int, shape: tuple[int, int, int]) -> None:
+    fem, u = fem_and_input(kernel, shape)
     z = dft(u.to(torch.complex128), -1)
     real = periodic_convolution(z.real, fem.conv_real.weight.double())
     imaginary = periodic_convolution(z.imag, fem.conv_imaginary.weight.double())
     expected = dft(torch.complex(real, imaginary), +1).abs()
     torch.testing.assert_close(fem.filter(u), expected.float(), rtol=1e-4, atol=1e-5)
-
-
-@pytest.mark.parametrize("shape", [(4, 4, 4), (5, 3, 7), (4, 6, 5)])
-def test_half_spectrum_equals_full_spectrum(shape: tuple[int, int, int]) -> None:
-    fem, u = fem_and_input(1, shape)
-    assert fem.half_spectrum
-    half = fem.filter(u)
-    fem.half_spectrum = False
-    torch.testing.assert_close(half, fem.filter(u), rtol=1e-4, atol=1e-5)
-
-
-def test_kernel_3_uses_the_full_spectrum() -> None:
-    assert not fem_and_input(3)[0].half_spectrum
 
 
 @pytest.mark.parametrize("kernel", [1, 3])
@@ -79,6 +67,25 @@ def test_output_joins_the_magnitude_with_the_features() -> None:
     joined = torch.cat([fem.filter(u), features], dim=1)
     expected = functional.instance_norm(functional.conv3d(joined, fem.fuse[0].weight, padding=1)).relu()
     torch.testing.assert_close(fem(features), expected)
+
+
+def test_instance_norm_forgets_how_bright_a_sample_is_and_batch_norm_does_not() -> None:
+    """A sample and its double differ in nothing but their scale."""
+    sample = torch.randn(1, 3, 4, 4, 4, generator=torch.Generator().manual_seed(0))
+    both = torch.cat([sample, 2 * sample])
+    for norm, share in (("instance", 1.0), ("batch", 2.0)):
+        torch.manual_seed(0)
+        once, twice = FrequencyEnhancement(3, norm=norm)(both).detach()
+        assert float(twice.std() / once.std()) == pytest.approx(share, rel=0.1)
+
+
+def test_identity_start_goes_from_the_input_to_eq_1() -> None:
+    fem, features = fem_and_input(3)
+    growing = FrequencyEnhancement(3, identity_start=True)
+    growing.load_state_dict(fem.state_dict(), strict=False)
+    torch.testing.assert_close(growing(features), features)
+    torch.nn.init.ones_(growing.gate.gate)
+    torch.testing.assert_close(growing(features), fem(features))
 
 
 @pytest.mark.parametrize("kernel", [1, 3])

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from EARReconstructionLib.networks import NETWORKS, NetworkOutput, build, parameter_count
+from EARReconstructionLib.networks.blocks.stages import GrowingGate
 from torch import Tensor
 
 # The smallest of which every network's coarsest level has more than one voxel, as its norms need in training.
@@ -20,6 +21,7 @@ SMALL: list[tuple[str, dict[str, Any]]] = [
     ("EAR", NARROW_EAR | {"frequency_kernel": 1}),
     ("EAR", NARROW_EAR | {"stem_stride": 1}),
     ("EAR", NARROW_EAR | {"edge_fusion": "concat"}),
+    ("EAR", NARROW_EAR | {"identity_start": True, "input_shortcut": True, "frequency_norm": "batch"}),
     ("EAR", NARROW_EAR | {"frequency_enhancement": False}),
     ("EAR", NARROW_EAR | {"edge_attention": False}),
     ("EAR", NARROW_EAR | {"attention_shortcuts": False}),
@@ -42,7 +44,9 @@ def input_of(network: torch.nn.Module, batch: int, size: int) -> Tensor:
     [
         ("EAR", {}, 5_678_570, 5.7),
         ("EAR", {"frequency_kernel": 1}, 5_399_018, None),
-        ("EAR", {"stem_stride": 1}, 5_685_845, None),
+        ("EAR", {"stem_stride": 1}, 5_685_082, None),
+        ("EAR", {"input_shortcut": True}, 5_679_002, None),
+        ("EAR", {"identity_start": True}, 5_679_170, None),
         ("EAR", {"edge_fusion": "concat"}, 5_685_266, None),
         ("EAR", {"frequency_enhancement": False}, 5_097_738, None),
         ("EAR", {"edge_attention": False}, 5_648_121, None),
@@ -73,6 +77,8 @@ def test_every_parameter_learns(name: str, arguments: dict[str, Any]) -> None:
     """A bias that a norm subtracts again would have a gradient at rounding level: far below the bound."""
     torch.manual_seed(0)
     network = build(name, **arguments).train()
+    for gate in (module for module in network.modules() if isinstance(module, GrowingGate)):
+        torch.nn.init.constant_(gate.gate, 0.5)  # at 0 only the gate itself learns, for one step
     output = network(input_of(network, batch=2, size=SIZES[name]))
     assert isinstance(output, NetworkOutput)
     assert output.volume.shape == (2, 1, *[SIZES[name]] * 3)

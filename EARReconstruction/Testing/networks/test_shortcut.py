@@ -55,6 +55,15 @@ def test_output_by_hand(small: tuple[AttentionShortcut, Tensor]) -> None:
         torch.testing.assert_close(out[(0, slice(None), *voxel)], torch.tensor([first, second]) * space)
 
 
+def test_identity_start_goes_from_the_input_to_the_attended(small: tuple[AttentionShortcut, Tensor]) -> None:
+    attention, features = small
+    growing = AttentionShortcut(2, identity_start=True)
+    growing.load_state_dict(attention.state_dict(), strict=False)
+    torch.testing.assert_close(growing(features), features)
+    torch.nn.init.ones_(growing.gate.gate)
+    torch.testing.assert_close(growing(features), attention(features))
+
+
 def test_spatial_attention_reaches_three_voxels() -> None:
     """Conv 7, eq. 4: with equal channels only space decides."""
     attention = AttentionShortcut(2)

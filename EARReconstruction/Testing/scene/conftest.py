@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -87,13 +87,21 @@ class Stage:
         self.lateral = SliceView(self, "EARLateral", "Sagittal", (300, 390))
         self.axial = SliceView(self, "Red", "Axial", (250, 250))
         self.view_3d = View3D(self, (400, 350))
+        self._more: dict[str, View3D] = {}
+
+    def more_views(self, tags: Sequence[str]) -> list[View3D]:
+        """3-D views beside the first, made once: they stay as the others do."""
+        for tag in tags:
+            if tag not in self._more:
+                self._more[tag] = View3D(self, (200, 175), tag)
+        return [self._more[tag] for tag in tags]
 
     def reset(self) -> None:
         """As a new scene; views stay, for they are costly to make."""
         self.scene.SetUndoOff()
         self.scene.ClearUndoStack()
         self.scene.Clear(0)
-        for view in (self.frontal, self.lateral, self.axial, self.view_3d):
+        for view in (self.frontal, self.lateral, self.axial, self.view_3d, *self._more.values()):
             view.reset()
 
     def save(self, path: Path) -> None:
@@ -234,7 +242,7 @@ class SliceView(View):
 class View3D(View):
     """The 3-D view."""
 
-    def __init__(self, stage: Stage, size: tuple[int, int]) -> None:
+    def __init__(self, stage: Stage, size: tuple[int, int], tag: str = "1") -> None:
         import slicer
         import vtk
 
@@ -247,7 +255,7 @@ class View3D(View):
         self.logic.SetMRMLApplicationLogic(stage.logic)
         stage.logic.GetViewLogics().AddItem(self.logic)
         self.logic.SetMRMLScene(stage.scene)
-        self.node = self.logic.AddViewNode("1")
+        self.node = self.logic.AddViewNode(tag)
         self.group.SetMRMLDisplayableNode(self.node)
         self.reset()
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import numpy as np
-import pytest
-from EARReconstructionLib.scene.colours import distance_colours, level_colour
+from EARReconstructionLib.colours import distance_colours, level_colour
 from EARReconstructionLib.scene.terminology import VERTEBRA_CODES, terminology_entry
 from EARReconstructionLib.vertebra import LEVELS
 
@@ -21,11 +20,6 @@ def test_red_inside_pale_where_it_fits_blue_outside() -> None:
     assert inside[0] > 0.5 > 5 * inside[2] * 0.8
     assert fits.min() > 0.9
     assert outside[2] > 0.5 > outside[0]
-
-
-def test_same_as_in_the_pictures_of_the_command_line() -> None:
-    picture = pytest.importorskip("EARTrainingLib.picture")
-    assert picture.distance_colours()(np.arange(256))[:, :3] == pytest.approx(distance_colours())
 
 
 def test_every_common_level_has_its_own_code() -> None:

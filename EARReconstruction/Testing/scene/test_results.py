@@ -18,9 +18,9 @@ from EARReconstructionLib.vertebra import VertebraROI
 pytest.importorskip("slicer", reason="slicer-core is not installed")
 
 import slicer
+from EARReconstructionLib.colours import level_colour
 from EARReconstructionLib.scene import rendering
 from EARReconstructionLib.scene.cases import show_case
-from EARReconstructionLib.scene.colours import level_colour
 from EARReconstructionLib.scene.comparisons import show_comparisons
 from EARReconstructionLib.scene.folders import nodes_in_folder
 from EARReconstructionLib.scene.layout import show_layers

@@ -14,8 +14,8 @@ from EARReconstructionLib.vertebra import VertebraROI
 
 pytest.importorskip("slicer", reason="slicer-core is not installed")
 
+from EARReconstructionLib.colours import level_colour
 from EARReconstructionLib.scene.cases import case_of, show_case
-from EARReconstructionLib.scene.colours import level_colour
 from EARReconstructionLib.scene.layout import RadiographViews
 from EARReconstructionLib.scene.nodes import array_of, find_node, find_nodes, remove_nodes
 from EARReconstructionLib.scene.projected_rois import BOX, CROP, ProjectedROIs

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from . import app as browser
 from . import compare, demo, evaluate, models, prepare, reconstruct, study, train, xray
 
 # What needs torch, VTK or pandas is imported in its command: `ear --help` answers at once.
@@ -21,6 +22,7 @@ app.command(rich_help_panel=USE)(demo.demo)
 app.command(rich_help_panel=USE)(reconstruct.reconstruct)
 app.command(rich_help_panel=USE)(compare.compare)
 app.command(rich_help_panel=USE)(models.models)
+app.command(rich_help_panel=USE)(browser.app)
 
 app.command(rich_help_panel=RESEARCH)(prepare.prepare)
 app.command(rich_help_panel=RESEARCH)(train.train)

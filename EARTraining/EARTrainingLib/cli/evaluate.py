@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from .common import DeviceOption, JsonOption, OutputOption, progress_bar, reported
+from .common import DeviceOption, JsonOption, OutputOption, ProgressJsonOption, answered, progress_bar, reported
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,6 +51,7 @@ def evaluate(
         bool, typer.Option("--paper", help="Put the paper's printed numbers (other data) below the table.")
     ] = False,
     as_json: JsonOption = False,
+    progress_json: ProgressJsonOption = False,
 ) -> None:
     """Measure models on the X-rays of a prepared data set, vertebra by vertebra, and draw what they made.
 
@@ -60,9 +61,9 @@ def evaluate(
     from ..evaluation.evaluate import read_evaluation
     from ..evaluation.paper import TABLE_1
 
-    with reported(as_json, STOPPED):
+    with reported(as_json, STOPPED, as_events=progress_json):
         methods = _methods(bundles or [], named or [])
-        with progress_bar("Evaluating", quiet=as_json) as tell:
+        with progress_bar("Evaluating", quiet=as_json, as_events=progress_json) as tell:
             evaluated(
                 methods,
                 data,
@@ -77,15 +78,20 @@ def evaluate(
                 progress=tell,
             )
         summary, paired, said = read_evaluation(output)
-        if as_json:
-            told = {name: json.loads(f.to_json(orient="records")) for name, f in _frames(summary, paired).items()}
-            print(json.dumps({"output": str(output.resolve()), **told, "notes": said["notes"]}, indent=1))
-        else:
+        told = {
+            "output": str(output.resolve()),
+            "table": _records(summary),
+            "differences": _records(paired),
+            "notes": said["notes"],
+        }
+        if not answered(told, as_json, progress_json):
             _tell(summary, said, output.resolve())
 
 
-def _frames(summary: pd.DataFrame, paired: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    return {"table": summary, "differences": paired}
+def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """A line each; what is no number is null."""
+    records: list[dict[str, Any]] = json.loads(frame.to_json(orient="records"))
+    return records
 
 
 def _methods(bundles: list[str], named: list[str]) -> dict[str, Path]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from .common import JsonOption, progress_bar, reported
+from .common import JsonOption, ProgressJsonOption, answered, progress_bar, reported
 
 if TYPE_CHECKING:
     from ..datasets.manifest import Row
@@ -78,6 +77,7 @@ def prepare(
     ] = True,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
     as_json: JsonOption = False,
+    progress_json: ProgressJsonOption = False,
 ) -> None:
     """Cut the vertebrae out of CT scans, take their X-rays, and split the patients 8:1:1.
 
@@ -90,54 +90,63 @@ def prepare(
     from ..datasets.readers import read_sources
     from ..datasets.settings import PreparationSettings
 
-    with reported(as_json, STOPPED):
+    with reported(as_json, STOPPED, as_events=progress_json):
         settings = PreparationSettings(
             field, size, spacing, margin, protocol, acquisition, engine, seed=seed, scenes=scenes
         )
         found = read_sources(sources)
         if dry_run:
-            _tell_plan(make_plan(found, settings, output), as_json)
+            plan = make_plan(found, settings, output)
+            if not answered(_plan(plan), as_json, progress_json):
+                _tell_plan(plan)
             return
-        with progress_bar("Preparing", quiet=as_json) as tell:
+        with progress_bar("Preparing", quiet=as_json, as_events=progress_json) as tell:
             summary = prepared(
                 found, settings, output, jobs=jobs, scheduler=scheduler, deepdrr_python=deepdrr_python, progress=tell
             )
-        _tell(summary, as_json)
+        if not answered(_summary(summary), as_json, progress_json):
+            _tell(summary)
 
 
-def _tell_plan(plan: Plan, as_json: bool) -> None:
+def _plan(plan: Plan) -> dict[str, Any]:
+    """What would be done: scans of each source to prepare, scans that are done, and how often each reason excludes."""
     from ..datasets.manifest import excluded
 
     sources = Counter(scan.source for scan in plan.todo)
     reasons = Counter(excluded(item).rule for item in plan.excluded)
-    if as_json:
-        told = {"to_do": dict(sources), "done": len(plan.done), "excluded": dict(reasons)}
-        print(json.dumps(told, indent=1))
-        return
-    for source, count in sources.items():
+    return {"to_do": dict(sources), "done": len(plan.done), "excluded": dict(reasons.most_common())}
+
+
+def _tell_plan(plan: Plan) -> None:
+    told = _plan(plan)
+    for source, count in told["to_do"].items():
         print(f"{source}: {count} scans to prepare")
-    print(f"{len(plan.done)} scans are done already")
-    for reason, count in reasons.most_common():
+    print(f"{told['done']} scans are done already")
+    for reason, count in told["excluded"].items():
         print(f"left out: {count} x {reason}")
 
 
-def _tell(summary: Summary, as_json: bool) -> None:
-    where = summary.out.resolve()
-    kept = summary.kept
-    patients = {name: len({row.patient for row in kept if row.split == name}) for name in _splits(kept)}
-    if as_json:
-        counts = {source: dict(Counter(_part(row) for row in rows)) for source, rows in _by_source(kept).items()}
-        told: dict[str, Any] = {
-            "output": str(where),
-            "scans": summary.scans,
-            "failed": summary.failed,
-            "vertebrae": len(kept),
-            "by_source": counts,
-            "excluded": dict(_rules(summary)),
-            "patients": patients,
-        }
-        print(json.dumps(told, indent=1))
-        return
+def _summary(summary: Summary) -> dict[str, Any]:
+    """What the data set holds."""
+    groups = _by_source(summary.kept)
+    return {
+        "output": str(summary.out.resolve()),
+        "scans": summary.scans,
+        "failed": summary.failed,
+        "vertebrae": len(summary.kept),
+        "by_source": {source: dict(Counter(_part(row) for row in rows)) for source, rows in groups.items()},
+        "excluded": dict(_rules(summary).most_common()),
+        "patients": _patients(summary.kept),
+    }
+
+
+def _patients(rows: tuple[Row, ...]) -> dict[str, int]:
+    """Split -> how many patients are in it."""
+    return {name: len({row.patient for row in rows if row.split == name}) for name in _splits(rows)}
+
+
+def _tell(summary: Summary) -> None:
+    kept, patients = summary.kept, _patients(summary.kept)
     table = Table(title="Vertebrae: cervical, thoracic, lumbar")
     table.add_column("source", overflow="fold")
     for heading in ("scans", *PARTS, "all", *patients):
@@ -161,7 +170,7 @@ def _tell(summary: Summary, as_json: bool) -> None:
     print("Patients: " + ", ".join(f"{count} {name}" for name, count in patients.items()))
     if summary.failed:
         print(f"{summary.failed} scans failed; the same command tries them again. See manifest.csv for the reasons.")
-    print(f"Data set in {where}")
+    print(f"Data set in {summary.out.resolve()}")
     for name, what in {
         "manifest.csv": "every vertebra and every exclusion with its reason",
         "split.csv": "which patient is in which split",

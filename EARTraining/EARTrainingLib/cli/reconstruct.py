@@ -30,8 +30,8 @@ def reconstruct(
 ) -> None:
     """Rebuild the vertebrae of a case: two radiographs and a box around each vertebra.
 
-    Writes volumes in HU and surfaces in mm that open in 3D Slicer, a labelled spine, a picture, and, when the case has
-    a reference, a table of distances.
+    Writes volumes in HU and surfaces in mm that open in 3D Slicer, a labelled spine, a picture, a report of
+    one page, and, when the case has a reference, a table of distances.
     """
     with reported(as_json):
         chosen = [level.strip().upper() for level in levels.split(",") if level.strip()]
@@ -60,19 +60,23 @@ def run(
     quiet: bool,
 ) -> dict[str, Any]:
     """Read, rebuild, draw and write a case; the summary of its results. Raises EARError's kinds."""
+    from EARReconstructionLib import report
     from EARReconstructionLib.bundle import load_bundle
     from EARReconstructionLib.case import read_case
     from EARReconstructionLib.resources import DEFAULT_MODEL, find_model
-    from EARReconstructionLib.results import check_output, run_case, write_result
+    from EARReconstructionLib.results import Result, check_output, run_case, write_result
 
     from ..picture import draw_picture
+
+    def draw(result: Result, folder: Path) -> list[str]:
+        return [*draw_picture(result, folder), *report.draw_report(result, folder)]
 
     check_output(output, overwrite)
     case = read_case(case_path)
     bundle = load_bundle(find_model(model or DEFAULT_MODEL))
     with progress_bar("Reconstructing", len(levels or case.rois), quiet=quiet) as progress:
         result = run_case(case, bundle, levels=levels, device=device, batch_size=batch_size, progress=progress)
-        return write_result(result, output, overwrite=overwrite, draw=draw_picture)
+        return write_result(result, output, overwrite=overwrite, draw=draw)
 
 
 def tell(summary: dict[str, Any], output: Path, as_json: bool) -> None:
@@ -87,10 +91,11 @@ def tell(summary: dict[str, Any], output: Path, as_json: bool) -> None:
     where = output.resolve()
     print(f"\n{len(summary['vertebrae'])} vertebrae with {summary['model']} on {summary['device']}. Results in {where}")
     said = {
+        "report.html": "all of it on one page, to print or to keep",
         "picture.png": "the radiographs, the spine and its heat map",
         "volumes": "one CT volume per vertebra (HU)",
         "spine-labels.seg.nrrd": "all vertebrae as a segmentation",
-        "surfaces": "one surface per vertebra (mm)",
+        "surfaces": "one surface per vertebra (STL, mm)",
         "distances.csv": "distances to the reference (mm)",
         "distances": "one heat map per vertebra, for 3D Slicer",
     }

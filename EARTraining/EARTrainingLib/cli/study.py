@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from .common import DeviceOption, JsonOption, progress_bar, reported, seconds
+from .common import DeviceOption, JsonOption, ProgressJsonOption, answered, progress_bar, reported, seconds
 
 if TYPE_CHECKING:
     from ..studies.running import Outcome
@@ -53,12 +53,13 @@ def study(
     ] = None,
     listed: Annotated[bool, typer.Option("--list", help="Show the studies and what each reproduces.")] = False,
     as_json: JsonOption = False,
+    progress_json: ProgressJsonOption = False,
 ) -> None:
     """Train the models of one of the paper's experiments, test them, and write its table and figures.
 
     Safe to stop at any moment: the same command goes on where it was. Runs that finished are not trained again.
     """
-    with reported(as_json, cancelled=f"Stopped. Everything finished is kept: {GO_ON}."):
+    with reported(as_json, f"Stopped. Everything finished is kept: {GO_ON}.", as_events=progress_json):
         from ..studies.registry import STUDIES
         from ..studies.running import Order, run_study
         from ..studies.scales import StudyError
@@ -82,11 +83,12 @@ def study(
             jobs,
             seconds(max_time),
         )
-        with progress_bar(f"Study {name}", quiet=as_json) as tell:
+        with progress_bar(f"Study {name}", quiet=as_json, as_events=progress_json) as tell:
             outcome = run_study(
                 STUDIES[name], order, progress=tell, say=None if as_json else lambda text: print(text, file=sys.stderr)
             )
-        _tell(outcome, as_json)
+        if not answered(_told(outcome), as_json, progress_json):
+            _tell(outcome)
 
 
 def _list(as_json: bool) -> None:
@@ -104,17 +106,17 @@ def _list(as_json: bool) -> None:
     Console().print(table)
 
 
-def _tell(outcome: Outcome, as_json: bool) -> None:
-    if as_json:
-        told = {
-            "output": str(outcome.out.resolve()),
-            "finished": bool(outcome.written),
-            "runs": outcome.states,
-            "reasons": outcome.reasons,
-            "written": [str(path.resolve()) for path in outcome.written],
-        }
-        print(json.dumps(told, indent=1))
-        return
+def _told(outcome: Outcome) -> dict[str, Any]:
+    return {
+        "output": str(outcome.out.resolve()),
+        "finished": bool(outcome.written),
+        "runs": outcome.states,
+        "reasons": outcome.reasons,
+        "written": [str(path.resolve()) for path in outcome.written],
+    }
+
+
+def _tell(outcome: Outcome) -> None:
     for run, state in outcome.states.items():
         reason = outcome.reasons.get(run)
         print(f"  {run:<12}{state}" + (f": {reason}" if reason else ""))

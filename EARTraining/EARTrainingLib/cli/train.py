@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .common import DeviceOption, JsonOption, progress_bar, reported, seconds
+from .common import DeviceOption, JsonOption, ProgressJsonOption, answered, progress_bar, reported, say, seconds
 
 if TYPE_CHECKING:
     from ..training.history import Tell
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 GO_ON = "Run the same command again to go on"
 
-RECIPE, MACHINE, SHOWN = "Recipe", "Machine", "What is shown"
+RECIPE, MACHINE = "Recipe", "Machine"
 
 
 def train(
@@ -66,16 +66,14 @@ def train(
         str | None, typer.Option(metavar="HH:MM:SS", help="Stop with a checkpoint.", rich_help_panel=MACHINE)
     ] = None,
     name: Annotated[str | None, typer.Option(help="Of the model. Default: network, protocol and size.")] = None,
-    progress_json: Annotated[
-        bool, typer.Option("--progress-json", help="One JSON object per line and step.", rich_help_panel=SHOWN)
-    ] = False,
     as_json: JsonOption = False,
+    progress_json: ProgressJsonOption = False,
 ) -> None:
     """Train a network and write it with its threshold and card as a model: OUTPUT/NAME.safetensors.
 
     Safe to stop at any moment: the same command goes on where the last checkpoint is, with the same result.
     """
-    with reported(as_json, cancelled=f"Stopped. {GO_ON}: it begins at the last checkpoint."):
+    with reported(as_json, f"Stopped. {GO_ON}: it begins at the last checkpoint.", as_events=progress_json):
         import torch
         from EARReconstructionLib.bundle import load_bundle
         from lightning.pytorch.utilities import rank_zero_only
@@ -122,11 +120,7 @@ def train(
             dice = card.provenance["validation"]["val_dice"]
             said = {"finished": True, "bundle": str(path.resolve()), "threshold_hu": card.threshold_hu, "dice": dice}
             words = f"{path}: Dice {dice:.3f} on the validation vertebrae, above {card.threshold_hu:.0f} HU"
-        if progress_json:
-            print(json.dumps({"event": "end", **said}), flush=True)
-        elif as_json:
-            print(json.dumps(said, indent=1))
-        else:
+        if not answered(said, as_json, progress_json):
             print(words)
 
 
@@ -161,20 +155,20 @@ def _check_protocol(recipe: Recipe, data: Path, protocol: str) -> None:
 
 
 @contextmanager
-def _told(as_lines: bool, quiet: bool) -> Iterator[Tell]:
-    """Progress as lines on stdout, or as a bar on stderr."""
-    if as_lines:
-        yield lambda event: print(json.dumps(event), flush=True)
-        return
-    with progress_bar("Training", quiet=quiet) as move:
+def _told(as_events: bool, quiet: bool) -> Iterator[Tell]:
+    """What a run tells as events, or as a bar on stderr."""
+    with progress_bar("Training", quiet=quiet or as_events) as move:
         dice = ""
 
         def tell(event: dict[str, Any]) -> None:
             nonlocal dice
             if event["event"] == "epoch":
                 dice = f", Dice {event['val_dice']:.3f}"
-            else:
-                words = f"epoch {event['epoch']} of {event['epochs']}, loss {event['loss']:.4f}{dice}"
+            loss = f", loss {event['loss']:.4f}" if "loss" in event else ""
+            words = f"epoch {event['epoch']} of {event['epochs']}{loss}{dice}"
+            if as_events:
+                say(**event, done=event["step"], total=event["steps"], what=words)
+            elif event["event"] == "step":
                 move(event["step"], event["steps"], words)
 
         yield tell

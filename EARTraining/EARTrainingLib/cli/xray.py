@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -12,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from .common import JsonOption, OverwriteOption, reported
+from .common import JsonOption, OverwriteOption, ProgressJsonOption, answered, reported
 from .xray_engine import check
 from .xray_values import (
     angles_of,
@@ -94,15 +93,16 @@ def xray(
     ] = None,
     overwrite: OverwriteOption = False,
     as_json: JsonOption = False,
+    progress_json: ProgressJsonOption = False,
 ) -> None:
     """Take X-rays of a CT from any side: digitally reconstructed radiographs (DRRs).
 
     Writes each view as NRRD with its geometry and as PNG to look at, and all matrices in views.json. With --case, the
     first two views become a case, with the mask as its reference.
     """
-    with reported(as_json):
+    with reported(as_json, as_events=progress_json):
         if check_engine is not None:
-            check(check_engine, deepdrr_python, as_json)
+            check(check_engine, deepdrr_python, as_json, progress_json)
             return
 
         from ..datasets.cases import case_of, roi_of
@@ -163,13 +163,11 @@ def xray(
                 }
                 told |= write_images(output, images, views, quantity, facts, overwrite=overwrite)
                 told["output"] = str(output.resolve())
-        _tell(told, as_json)
+        if not answered(told, as_json, progress_json):
+            _tell(told)
 
 
-def _tell(told: dict[str, Any], as_json: bool) -> None:
-    if as_json:
-        print(json.dumps(told, indent=1))
-        return
+def _tell(told: dict[str, Any]) -> None:
     if "output" in told:
         table = Table(title=f"X-rays: {told['quantity']}")
         for heading in ("alpha", "beta", "pixels", "image", "to look at"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import closing
 from pathlib import Path
 
@@ -11,8 +10,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from .common import answered
 
-def check(name: str, python: Path | None, as_json: bool) -> None:
+
+def check(name: str, python: Path | None, as_json: bool, as_events: bool) -> None:
     """Look for the pieces that an engine needs; when all are there, start it and measure a bead.
 
     Raises typer.Exit(2) when a piece is missing, EngineError when the engine cannot be used.
@@ -31,7 +32,8 @@ def check(name: str, python: Path | None, as_json: bool) -> None:
     told: dict[str, object] = {"engine": name, "ready": not missing}
     if pieces:
         told["pieces"] = [{**vars(piece), "there": piece.there} for piece in pieces]
-    if pieces and not as_json:
+    for_a_person = not (as_json or as_events)
+    if pieces and for_a_person:
         table = Table(title=f"What the engine {name} needs")
         for heading in ("piece", "found", "needed", "what to do"):
             table.add_column(heading, overflow="fold")
@@ -45,11 +47,10 @@ def check(name: str, python: Path | None, as_json: bool) -> None:
         with closing(make_engine(name, python)) as engine:
             bead = engine.calibration if isinstance(engine, DeepDRREngine) else Calibrated(engine).measured
         told["shift_voxels"], told["error_px"], told["mass"] = bead.shift_voxels, bead.error_px, bead.mass
-        if not as_json:
+        if for_a_person:
             shift = ", ".join(f"{x:+.3f}" for x in bead.shift_voxels)
             print(f"Bead: {bead.error_px:.3f} px from its place, {bead.mass:.3f} times its mass.")
             print(f"That is a shift by {shift} voxels along i, j, k; beyond 0.1 px it is taken back.")
-    if as_json:
-        print(json.dumps(told, indent=1))
+    answered(told, as_json, as_events)
     if missing:
         raise typer.Exit(2)

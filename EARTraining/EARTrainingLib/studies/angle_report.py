@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 from EARReconstructionLib.bundle import Bundle, load_bundle
 from EARReconstructionLib.reconstruction import Progress
+from EARReconstructionLib.report.rendering import NoRendererError
 from EARReconstructionLib.volume_io import written_whole
 
 from ..evaluation.figures.choice import examples
@@ -19,7 +20,6 @@ from ..evaluation.measurement import TABLE_METRICS
 from ..evaluation.prediction import Prediction
 from ..evaluation.summary import differences, summarise
 from ..evaluation.tables import Cell, cells, heading
-from ..rendering import NoRendererError
 from .angle_figures import draw_curves, draw_matrix
 from .angle_rows import SPLIT, measured, predictions_at
 from .report import caption, cost_columns, costs, figure_list, printed

@@ -98,7 +98,13 @@ class Data(L.LightningDataModule):
         still = None if simulation is None else simulation.undeformed()
         lift, seed = recipe.lift, recipe.seed
         self.training = Samples(
-            dataset, "train", lift=lift, simulation=simulation, count=recipe.epoch_samples, seed=seed
+            dataset,
+            "train",
+            lift=lift,
+            simulation=simulation,
+            count=recipe.epoch_samples,
+            phantom_share=recipe.phantom_share,
+            seed=seed,
         )
         self.validation = Samples(dataset, "validation", lift=lift, simulation=still, random=False, seed=seed)
         self._from = (0, 0)

@@ -16,7 +16,7 @@ from EARReconstructionLib.networks.network import NetworkOutput, ReconstructionN
 from EARReconstructionLib.volume_io import written_whole
 from torch import Tensor
 
-from ..losses import reconstruction_loss, total_loss
+from ..losses import bone_step, reconstruction_loss, total_loss
 from ..samples import Sample
 from .checkpoints import ORIGIN
 from .data import Batch, Data
@@ -54,7 +54,8 @@ class Learner(L.LightningModule):
         super().__init__()
         recipe = data.recipe
         self.data, self.recipe, self.statistics, self.epoch_steps = data, recipe, statistics, epoch_steps
-        self.weights = replace(recipe.losses, edge_scale=statistics.edge_scale)
+        bone = recipe.losses.bone or bone_step(statistics.hu_mean, statistics.hu_sd)
+        self.weights = replace(recipe.losses, edge_scale=statistics.edge_scale, bone=bone)
         self.origin, self.folder = origin, folder
         self.network = new_network(recipe)
         # Beside the network rather than in a callback: checkpoints, devices and processes then know it already.

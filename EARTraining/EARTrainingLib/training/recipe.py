@@ -26,7 +26,8 @@ class Recipe:
     batch_size: samples per pass over all devices together, so that a run does not depend on their number.
     accumulate: passes per step of the optimiser. epochs, warm_up_epochs: the learning rate rises linearly to
         learning_rate over the warm-up and falls to 0 along half a cosine over the rest.
-    epoch_samples: samples per epoch, drawn evenly over levels; None takes every training vertebra once.
+    epoch_samples: samples per epoch, drawn evenly over levels, phantom_share of them from phantoms; None takes every
+        training vertebra once.
     losses: eq. 10. lift: how images become volumes. xrays: those on disk, or made live at each step by ``simulation``.
     ema: decay of averaged weights, which are then what is validated and exported; None for the trained ones.
     clip: largest norm of the gradient. precision: bf16 is autocast. channels_last, compile: for speed only.
@@ -44,6 +45,7 @@ class Recipe:
     epochs: int = 100
     warm_up_epochs: int = 1
     epoch_samples: int | None = None
+    phantom_share: float = 0.5
     losses: LossWeights = field(default_factory=LossWeights)
     lift: str = "backproject"
     xrays: Literal["disk", "live"] = "live"
@@ -66,6 +68,8 @@ class Recipe:
         for name in ("weight_decay", "warm_up_epochs", "seed"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise RecipeError(name, f"{getattr(self, name)} is below 0 or no number", "Give 0 or more")
+        if not 0 <= self.phantom_share <= 1:
+            raise RecipeError("phantom_share", f"{self.phantom_share:g} is no share", "Give 0 to 1")
         if self.ema is not None and not 0 < self.ema < 1:
             raise RecipeError("ema", f"a decay of {self.ema:g}", "Give a number between 0 and 1, such as 0.995")
 

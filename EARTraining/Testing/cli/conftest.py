@@ -15,6 +15,7 @@ from EARReconstructionLib.case import read_case
 from EARReconstructionLib.model_card import ModelCard
 from EARReconstructionLib.networks import build
 from EARReconstructionLib.reconstruction import reconstruct
+from EARReconstructionLib.report import surfaces
 from EARReconstructionLib.surface import mask_surface, write_surface
 from EARReconstructionLib.vertebra import VERSE_LABEL
 from EARReconstructionLib.volume_io import Volume, write_labels, write_volume
@@ -83,6 +84,14 @@ def write_bundle(folder):
     drawn = reconstruct(case.radiographs, case.geometry, case.rois, bundle, device="cpu")
     threshold = float(np.percentile([one.volume_hu for one in drawn], 60))
     save_bundle(folder / "tiny.safetensors", card(threshold), bundle.network())
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _small_pictures():
+    """What a report shows is tested where it is made."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(surfaces, "LONGEST", 120)
+        yield
 
 
 @pytest.fixture(scope="session")

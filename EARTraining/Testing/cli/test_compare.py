@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 from EARReconstructionLib.surface import mask_surface, points_of, polydata, triangles_of, write_surface
 from EARReconstructionLib.vertebra import VERSE_LABEL
 from EARReconstructionLib.volume_io import read_volume, write_labels, write_volume
@@ -187,10 +188,10 @@ def reference_ct_below_threshold(place):
 
 
 def reference_ct_with_nan(place):
-    ct = read_volume(place / "ct.nrrd")
-    ct.array[50, 17, 19] = np.nan
-    write_volume(place / "nan.nrrd", ct.array, ct.ras_from_ijk)
-    return comparing("nan.nrrd", "--threshold", 0)(place), ["nan.nrrd", "not numbers"]
+    ct = sitk.Cast(sitk.ReadImage(str(place / "ct.nrrd")), sitk.sitkFloat32)
+    ct[19, 17, 50] = float("nan")
+    sitk.WriteImage(ct, str(place / "nan.nrrd"))
+    return comparing("nan.nrrd", "--threshold", 0)(place), ["nan.nrrd", "no number"]
 
 
 def reference_mask_empty(place):

@@ -25,10 +25,11 @@ class TestDemo:
         assert np.mean([row["assd_mm"] for row in rows]) < 4
         for name in [
             "picture.png",
+            "report.html",
             "distances.csv",
             "spine.nrrd",
             "spine-labels.seg.nrrd",
-            *(f"surfaces/{level}.ply" for level in said["vertebrae"]),
+            *(f"surfaces/{level}.stl" for level in said["vertebrae"]),
             *(f"volumes/{level}.nrrd" for level in said["vertebrae"]),
         ]:
             assert (tmp_path / "demo" / name).stat().st_size > 100

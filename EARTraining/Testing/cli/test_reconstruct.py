@@ -31,10 +31,11 @@ class TestReconstruct:
             "distances.csv",
             *(f"distances/{n}.vtp" for n in LEVELS),
             "picture.png",
+            "report.html",
             "spine-labels.seg.nrrd",
             "spine.nrrd",
             "summary.json",
-            *(f"surfaces/{n}.ply" for n in LEVELS),
+            *(f"surfaces/{n}.stl" for n in LEVELS),
             *(f"volumes/{n}.nrrd" for n in LEVELS),
         ]
         assert set(expected) <= set(written)
@@ -57,7 +58,9 @@ class TestReconstruct:
         text = result.stdout.replace("\n", "")
         assert str((place / "out").resolve()) in text
         assert "2 vertebrae with tiny on cpu" in text
-        for word in ("picture.png", "volumes", "spine-labels.seg.nrrd", "surfaces", "distances.csv", "Dice", "ASSD"):
+        for word in ("report.html", "picture.png", "volumes", "spine-labels.seg.nrrd", "surfaces", "distances.csv"):
+            assert word in result.stdout
+        for word in ("Dice", "ASSD"):
             assert word in result.stdout
         assert "not a medical device" in text
         assert "Traceback" not in result.stderr
@@ -79,6 +82,7 @@ class TestReconstruct:
         assert json.loads(result.stdout)["comparison"] == []
         assert not (place / "out" / "distances.csv").exists()
         assert (place / "out" / "picture.png").is_file()
+        assert "no reference" in (place / "out" / "report.html").read_text(encoding="utf-8")
 
     def test_a_reference_that_does_not_fit_does_not_cost_the_reconstruction(self, ear, place):
         labels = read_volume(place / "labels.seg.nrrd")
@@ -323,7 +327,7 @@ def reference_missing(place):
 def reference_garbage(place):
     (place / "case" / "truth.nii.gz").write_bytes(b"\x1f\x8bnothing")
     edit(place, lambda c: c.update(reference={"segmentation": "truth.nii.gz"}))
-    return rebuild(place), ["truth.nii.gz", "cannot be read"]
+    return rebuild(place), ["truth.nii.gz", "cut short"]
 
 
 def bundle_missing(place):
@@ -522,12 +526,12 @@ class TestBadInput:
         assert "Traceback" not in done.stderr
 
     def test_ctrl_c_writes_nothing(self, ear, place, monkeypatch):
-        from EARReconstructionLib import results
+        from EARReconstructionLib import reconstruction
 
         def interrupted(*_, **__):
             raise KeyboardInterrupt
 
-        monkeypatch.setattr(results, "reconstruct", interrupted)
+        monkeypatch.setattr(reconstruction, "reconstruct", interrupted)
         result = ear(*rebuild(place))
         assert result.exit_code == 130
         assert "Traceback" not in result.stderr

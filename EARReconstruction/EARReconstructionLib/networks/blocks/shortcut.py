@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from .stages import activation_layer
+from .stages import GrowingGate, activation_layer
 
 REDUCTION = 16
 FEWEST_HIDDEN = 4
@@ -18,19 +18,23 @@ class AttentionShortcut(nn.Module):
     network's LeakyReLU: with four hidden units, and pooled features that are much alike in all samples, ReLU
     now and then starts with all four at zero and stays there.
     Space, eq. 4:   out = sigmoid(Conv7(concat(max, mean over the channels of F'))) F'.
+
+    identity_start: out = F + g (out - F) with g = 0 at the start, where eq. 3 and 4 alone leave about a quarter of F.
     """
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, identity_start: bool = False) -> None:
         super().__init__()
         hidden = max(channels // REDUCTION, FEWEST_HIDDEN)
         self.mlp = nn.Sequential(
             nn.Linear(channels, hidden), activation_layer("leaky_relu"), nn.Linear(hidden, channels)
         )
         self.conv = nn.Conv3d(2, 1, 7, padding=3)
+        self.gate = GrowingGate(channels) if identity_start else None
 
     def forward(self, features: Tensor) -> Tensor:
         attended = self.channel_attention(features) * features
-        return self.spatial_attention(attended) * attended
+        attended = self.spatial_attention(attended) * attended
+        return attended if self.gate is None else self.gate(features, attended)
 
     def channel_attention(self, features: Tensor) -> Tensor:
         """(B, C, D, H, W) -> (B, C, 1, 1, 1) in (0, 1)."""

@@ -66,6 +66,21 @@ class ResidualBlock(nn.Module):
         return self.activation(self.body(x) + self.project(x))
 
 
+class GrowingGate(nn.Module):
+    """x + g (block(x) - x) with one learnt g per channel, 0 at the start: a block that begins as the identity.
+
+    At g = 1 it is the block itself. So a block that is not trained yet neither loses what its input says nor stands in
+    the way of the gradient (SkipInit, De 2020; ReZero, Bachlechner 2021). x, block(x) (B, C, D, H, W) -> the same.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.gate = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: Tensor, changed: Tensor) -> Tensor:
+        return torch.lerp(x, changed, self.gate.to(x.dtype)[:, None, None, None])
+
+
 class UpConcat(nn.Module):
     """ConvTranspose 2, stride 2, then concatenation: (B, C, D, H, W) -> (B, C' + beside, 2D, 2H, 2W)."""
 

@@ -12,10 +12,10 @@ import pandas as pd
 from EARReconstructionLib.bundle import Bundle
 from EARReconstructionLib.model_card import ModelCard
 from EARReconstructionLib.networks import NETWORKS
+from EARReconstructionLib.report.rendering import NoRendererError
 from EARReconstructionLib.volume_io import written_whole
 
 from ...datasets.prepared import PreparedDataset
-from ...rendering import NoRendererError
 from ..prediction import predictions
 from .anatomy import draw_spine, draw_vertebrae
 from .attention import draw_attention

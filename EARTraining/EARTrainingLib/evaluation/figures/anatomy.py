@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ...rendering import Studio, at_one_scale, framed
+from EARReconstructionLib.report.rendering import Studio, at_one_scale, framed
+
 from ..prediction import Prediction
 from .sheet import Sheet, house_style, letters, scale_bar, show
 from .surfaces import MARGIN, TRUTH, distance_range_mm

@@ -11,15 +11,14 @@ from typing import Any
 
 import matplotlib
 import numpy as np
+from EARReconstructionLib.colours import distance_colours
 from EARReconstructionLib.volume_io import written_whole
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Colormap, Normalize
+from matplotlib.colors import Colormap, ListedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patheffects import AbstractPathEffect, withStroke
 from numpy.typing import NDArray
-
-from ...rendering import distance_colours
 
 #: Dots per inch: what journals ask of figures with photographs.
 DPI = 300
@@ -128,7 +127,7 @@ class Sheet:
     def distance_bar(self, range_mm: float) -> None:
         """The legend of signed surface distances."""
         self.colour_bar(
-            distance_colours(),
+            ListedColormap(distance_colours()),
             -range_mm,
             range_mm,
             "Signed surface distance [mm] (red: inside the truth, bone missing; blue: outside, bone too much)",

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+from EARReconstructionLib.report.rendering import Camera, Studio, at_one_scale, framed
 from matplotlib.axes import Axes
 from vtkmodules.vtkCommonDataModel import vtkPolyData
 
-from ...rendering import Camera, Studio, at_one_scale, framed
 from ..prediction import Prediction, Truth
 from .sheet import Sheet, house_style, letters, round_up, scale_bar, show
 

@@ -7,7 +7,7 @@ import matplotlib.image
 import numpy as np
 import pandas as pd
 import pytest
-from EARTrainingLib import rendering
+from EARReconstructionLib.report import rendering
 from EARTrainingLib.evaluation.evaluate import evaluate
 from EARTrainingLib.evaluation.figures import frequency_pairs
 from EARTrainingLib.evaluation.figures.distributions import draw_distributions

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import vtk
 from EARReconstructionLib.distance import with_distances
+from EARReconstructionLib.report.rendering import Camera, NoRendererError, Studio, at_one_scale, framed, side_letters
 from EARReconstructionLib.surface import points_of
-from EARTrainingLib.rendering import Camera, NoRendererError, Studio, at_one_scale, framed, side_letters
 
 SIZE = (120, 90)
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from types import TracebackType
 
 import numpy as np
 import vtk
-from EARReconstructionLib.distance import SIGNED_DISTANCE
-from matplotlib.colors import ListedColormap
 from numpy.typing import ArrayLike, NDArray
 from vtk.util.numpy_support import vtk_to_numpy
+
+from ..colours import distance_colours
+from ..distance import SIGNED_DISTANCE
 
 BONE = (0.93, 0.87, 0.74)
 
@@ -21,15 +23,6 @@ _NAMED_FROM = 0.45
 
 #: Pixels are drawn this many times finer and averaged, so that edges are smooth on every driver.
 _OVERSAMPLING = 2
-
-
-def distance_colours() -> ListedColormap:
-    """The paper's colours: red where the reconstruction lies inside the reference, blue outside, pale where it fits."""
-    stops = np.array(
-        [(0.60, 0.02, 0.12), (0.94, 0.45, 0.35), (0.95, 0.94, 0.92), (0.40, 0.62, 0.88), (0.10, 0.20, 0.60)]
-    )
-    x = np.linspace(0, 1, 256)
-    return ListedColormap(np.stack([np.interp(x, np.linspace(0, 1, len(stops)), c) for c in stops.T], 1), "distance")
 
 
 def side_letters(direction: ArrayLike) -> str:
@@ -118,7 +111,7 @@ class Studio:
     """
 
     def __init__(self, size: tuple[int, int], background: tuple[float, float, float] = (1.0, 1.0, 1.0)) -> None:
-        if not os.environ.get("DISPLAY"):
+        if sys.platform == "linux" and not os.environ.get("DISPLAY"):
             os.environ.setdefault("VTK_DEFAULT_OPENGL_WINDOW", "vtkEGLRenderWindow")
         self._renderer = vtk.vtkRenderer()
         self._renderer.SetBackground(*background)
@@ -184,7 +177,7 @@ def _actor(surface: vtk.vtkPolyData, range_mm: float | None) -> vtk.vtkActor:
     if range_mm is not None:
         table = vtk.vtkLookupTable()
         table.SetNumberOfTableValues(256)
-        for n, colour in enumerate(distance_colours()(np.arange(256)).tolist()):
+        for n, colour in enumerate(distance_colours(256)):
             table.SetTableValue(n, *colour)
         mapper.SelectColorArray(SIGNED_DISTANCE)
         mapper.SetScalarModeToUsePointFieldData()

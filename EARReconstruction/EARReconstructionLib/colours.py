@@ -1,4 +1,4 @@
-"""Colours: one per vertebra level, and the paper's colours for signed distances. Numbers only, no scene."""
+"""Colours: one per vertebra level, and the paper's colours for signed distances, wherever they are shown."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ import colorsys
 import numpy as np
 from numpy.typing import NDArray
 
-from ..vertebra import LEVELS
+from .vertebra import LEVELS
 
 Colour = tuple[float, float, float]
+
+#: Distances beyond this, mm, have the colour of the end unless someone says otherwise.
+RANGE_MM = 4.0
 
 #: From inside the reference (red) over a fit (pale) to outside (blue), evenly spaced.
 DISTANCE_STOPS: tuple[Colour, ...] = (

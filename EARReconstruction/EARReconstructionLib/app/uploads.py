@@ -1,0 +1,85 @@
+"""Files that a browser sends: few, not too large, kept in the page's private folder as long as they are needed."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+from aiohttp import web
+
+from ..errors import EARError
+from ..radiograph import ROLES
+from .session import Session
+from .steps.review import Review
+from .steps.xrays import XRays
+
+#: What a file may be for; the newest of each is kept.
+PURPOSES = (*ROLES, "reference")
+
+#: Headers in which an image says that its pixels lie in another file: that would be one of the server's.
+_ELSEWHERE = re.compile(rb"^\s*(ElementDataFile\s*=\s*(?!LOCAL\s)|data ?file\s*:)", re.IGNORECASE | re.MULTILINE)
+
+_HEADER_BYTES = 2**16
+_LONGEST_NAME = 80
+
+
+class Uploads:
+    """Takes files for a session. upload_mb: the largest."""
+
+    def __init__(self, session: Session, upload_mb: int) -> None:
+        self._session, self._limit_mb = session, upload_mb
+        self._folder = session.folder / "uploads"
+
+    async def take(self, request: web.Request) -> web.Response:
+        """POST /upload/PURPOSE?name=FILE with the file as its body."""
+        purpose = request.match_info["purpose"]
+        if purpose not in PURPOSES:
+            raise web.HTTPNotFound
+        with self._session.state, self._session.attempt("Opening a file"):
+            path = await self._store(request, purpose)
+            self._session.say("")
+            if purpose == "reference":
+                self._session.part(Review).receive(path)
+            else:
+                self._session.part(XRays).receive(purpose, path)
+        self._session.refresh()
+        return web.Response(status=204)
+
+    async def _store(self, request: web.Request, purpose: str) -> Path:
+        name = safe_name(request.query.get("name", ""))
+        if self._session.state.busy:
+            raise EARError(name, "another step is running", "Wait for it, or cancel it")
+        size, limit = 0, self._limit_mb * 2**20
+        too_large = EARError(name, f"it is larger than {self._limit_mb} MB", "Start with --upload-mb to allow more")
+        if (request.content_length or 0) > limit:
+            raise too_large
+        folder = self._folder / purpose
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        path = folder / name
+        try:
+            with path.open("wb") as file:
+                async for piece in request.content.iter_chunked(2**18):
+                    size += len(piece)
+                    if size > limit:
+                        raise too_large
+                    file.write(piece)
+        except OSError as error:
+            raise EARError(name, f"the server cannot keep it ({error.strerror})", "Make room there") from error
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        if not size:
+            raise EARError(name, "it is empty", "Choose another file")
+        with path.open("rb") as file:
+            if _ELSEWHERE.search(file.read(_HEADER_BYTES).split(b"\n\n")[0]):
+                shutil.rmtree(folder, ignore_errors=True)
+                raise EARError(name, "its pixels lie in a second file", "Save it as one file (.nrrd, .mha, .nii.gz)")
+        return path
+
+
+def safe_name(name: str) -> str:
+    """A file's own name without any folder, of letters that every disk takes, its endings kept."""
+    kept = re.sub(r"[^\w.() -]", "_", re.split(r"[\\/]", name)[-1]).strip(" .")
+    return kept[-_LONGEST_NAME:].lstrip(" .") or "file"

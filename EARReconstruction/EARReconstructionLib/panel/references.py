@@ -1,0 +1,57 @@
+"""References: the nodes that can be one, and files that hold one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import slicer
+from slicer.i18n import tr as _
+
+from ..errors import ReferenceSurfaceError
+from ..scene.nodes import KIND, Node, Scene
+from ..surface import MESH_SUFFIXES
+from ..vertebra import VERSE_LABEL
+
+_KINDS = ("vtkMRMLSegmentationNode", "vtkMRMLModelNode", "vtkMRMLScalarVolumeNode")
+
+
+def reference_nodes(scene: Scene) -> list[Node]:
+    """The nodes that can be a reference: none of ours, none that is hidden from the user."""
+    return [node for kind in _KINDS for node in slicer.util.getNodesByClass(kind, scene) if _may_be_reference(node)]
+
+
+def load_reference(path: Path) -> Node:
+    """Load a segmentation, a label map, a mesh or a CT; return its node, not shown.
+
+    Raises ReferenceSurfaceError for a file that cannot be read.
+    """
+    try:
+        if path.name.lower().endswith(".seg.nrrd"):
+            node = slicer.util.loadSegmentation(str(path))
+        elif path.suffix.lower() in (*MESH_SUFFIXES, ".vtk"):
+            node = slicer.util.loadModel(str(path))
+        else:
+            node = slicer.util.loadVolume(str(path), {"show": False})
+    except RuntimeError as error:
+        raise ReferenceSurfaceError(
+            path, _("3D Slicer cannot read it"), _("Choose a segmentation, a mesh or a CT")
+        ) from error
+    if node.GetDisplayNode() is not None:
+        node.GetDisplayNode().SetVisibility(False)
+    return node
+
+
+def is_ct(node: Node) -> bool:
+    """Whether a threshold makes sense: values of a CT go below and beyond those of VerSe's labels."""
+    if not node.IsA("vtkMRMLScalarVolumeNode") or node.IsA("vtkMRMLLabelMapVolumeNode"):
+        return False
+    low, high = node.GetImageData().GetScalarRange()
+    return low < 0 or high > max(VERSE_LABEL.values())
+
+
+def _may_be_reference(node: Node) -> bool:
+    if node.GetAttribute(KIND) is not None or node.GetHideFromEditors():
+        return False
+    if node.IsA("vtkMRMLVolumeNode"):  # a radiograph that Slicer has loaded is one slice
+        return node.GetImageData() is not None and min(node.GetImageData().GetDimensions()) > 1
+    return True

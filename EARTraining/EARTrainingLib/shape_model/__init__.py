@@ -1,0 +1,1 @@
+"""The classical baseline: a statistical shape model fitted to two X-rays through its own projections."""

@@ -1,0 +1,141 @@
+"""Broken bodies and bony spurs: where bone goes, how much, and what stays. Bends and scales: test_simulation.py."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from EARTrainingLib.datasets.scenes import CLIP_MM, Scene, grid_affine
+from EARTrainingLib.deformation import FRACTURES, UNDEFORMED, Shapes, body, deformed, fracture_mm
+from numpy.typing import NDArray
+
+SPACING_MM, SIDE = 1.5, 64
+
+#: Centre (R, A, S) and half sides of a block for a body, a bar behind it for an arch, and a body below, mm.
+BODY = ((0.0, 9.0, 3.0), (16.0, 14.0, 11.0))
+ARCH = ((0.0, -18.0, 3.0), (4.0, 15.0, 5.0))
+BELOW = ((0.0, 9.0, -25.0), (16.0, 14.0, 11.0))
+
+
+def places() -> NDArray[np.float64]:
+    """(k, j, i, 3) RAS mm of the voxel centres."""
+    affine = grid_affine((0, 0, 0), (SIDE,) * 3, SPACING_MM)
+    k, j, i = np.meshgrid(*[np.arange(SIDE)] * 3, indexing="ij")
+    points: NDArray[np.float64] = np.stack([i, j, k], -1) * SPACING_MM + affine[:3, 3]
+    return points
+
+
+def distance(*blocks: tuple[tuple[float, ...], tuple[float, ...]]) -> NDArray[np.float16]:
+    far = np.full((SIDE,) * 3, CLIP_MM)
+    for centre, half in blocks:
+        beyond = np.abs(places() - centre) - half
+        far = np.minimum(far, np.linalg.norm(beyond.clip(0), axis=-1) + beyond.max(-1).clip(max=0))
+    return far.astype(np.float16)
+
+
+@pytest.fixture(scope="module")
+def scene() -> Scene:
+    return Scene("p", "X", "L1", distance(BODY, ARCH), distance(BELOW), None, SPACING_MM, (0, 0, 0), (32.0, 57.0, 22.0))
+
+
+def made(scene: Scene, seed: int = 0, **shares: float) -> Shapes:
+    settings = replace(UNDEFORMED, **shares)
+    return deformed(scene, settings, np.random.default_rng(seed), torch.Generator(), torch.device("cpu"))
+
+
+def same(one: torch.Tensor, other: torch.Tensor) -> bool:
+    """To the rounding of an interpolation at the voxels' centres."""
+    return torch.allclose(one, other, atol=0.01)
+
+
+def test_the_body_is_found_by_its_depth() -> None:
+    centre, half_height = body(torch.from_numpy(distance(BODY, ARCH)), SPACING_MM)
+    assert centre[2] == pytest.approx(3, abs=SPACING_MM)
+    assert abs(centre[0]) <= 16 - 11 + SPACING_MM  # anywhere on the plateau of the largest depth
+    assert half_height == pytest.approx(11, abs=SPACING_MM)
+
+
+def kept(kind: str, a: float, s: float, loss: float = 0.4, r: float = 0.0) -> float:
+    """Where a point (R, A, S) of a broken body of half height 10 comes from, along S."""
+    return s + float(fracture_mm(torch.tensor([r, a, s]), (0.0, 0.0, 0.0), 10.0, kind, loss))
+
+
+@pytest.mark.parametrize(
+    ("kind", "a", "share"),
+    [
+        ("wedge", 12, 1.0),
+        ("wedge", 0, 0.5),
+        ("wedge", -12, 0.0),
+        ("biconcave", 0, 1.0),
+        ("biconcave", 12, np.exp(-1)),
+        ("crush", 12, 1.0),
+        ("crush", -12, 0.0),
+    ],
+)
+def test_endplates_come_to_where_the_height_that_is_left_says(kind: str, a: float, share: float) -> None:
+    """A body of half height 10 that loses 0.4 of it: its endplate, 10 from the middle, lies at 10 (1 - 0.4 w)."""
+    height = 10 * (1 - 0.4 * share)
+    assert kept(kind, a, height) == pytest.approx(10)
+    assert kept(kind, a, -height) == pytest.approx(-10)
+    assert kept(kind, a, 0.0) == 0
+    assert kept(kind, a, height / 2) == pytest.approx(5)
+
+
+@pytest.mark.parametrize("kind", FRACTURES)
+@pytest.mark.parametrize("loss", [0.15, 0.5])
+def test_nothing_is_folded_and_far_away_nothing_moves(kind: str, loss: float) -> None:
+    for a in (-12.0, 0.0, 12.0):
+        sources = [kept(kind, a, float(s), loss) for s in np.arange(-90, 91)]
+        assert np.diff(sources).min() > 0.3
+        assert sources[-1] == pytest.approx(90, abs=0.1)
+
+
+def test_a_crushed_vertebra_is_lower_and_its_arch_is_not(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("EARTrainingLib.deformation.FRACTURES", ("crush",))
+    monkeypatch.setattr("EARTrainingLib.deformation.HEIGHT_LOSS", (0.4, 0.4))
+    whole, broken = made(scene), made(scene, fractures=1.0)
+
+    def height(shapes: Shapes, a: float) -> float:
+        column = shapes.target_mm[:, round(a / SPACING_MM + (SIDE - 1) / 2), SIDE // 2]
+        return float((column < 0).sum()) * SPACING_MM
+
+    assert height(broken, 9) == pytest.approx(0.6 * height(whole, 9), abs=1.6 * SPACING_MM)
+    assert height(broken, -25) == height(whole, -25)
+    gap = (broken.others_mm < 0).any(2).any(1).nonzero().max() - (whole.others_mm < 0).any(2).any(1).nonzero().max()
+    assert gap >= 1  # what lies below follows
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_osteophytes_stand_on_the_rims_of_the_body(scene: Scene, seed: int) -> None:
+    plain, spurred = made(scene, seed).target_mm < 0, made(scene, seed, osteophytes=1.0).target_mm < 0
+    assert not (plain & ~spurred).any()
+    added = torch.from_numpy(places())[spurred & ~plain]
+    assert 3 <= len(added) <= 4 * 4 / 3 * np.pi * 6**3 / SPACING_MM**3
+    assert (added[:, 2] - 3).abs().min() > 11 - 2 * SPACING_MM - 6
+    assert added[:, 1].min() > -2 - 6 - SPACING_MM
+
+
+def test_neighbours_keep_off_a_spur(scene: Scene) -> None:
+    for seed in range(4):
+        shapes = made(scene, seed, osteophytes=1.0)
+        assert not ((shapes.target_mm < 0) & (shapes.others_mm < 0)).any()
+
+
+def test_a_share_of_the_samples(scene: Scene) -> None:
+    still = made(scene).target_mm
+    for name in ("fractures", "osteophytes"):
+        changed = [not same(made(scene, seed, **{name: 0.3}).target_mm, still) for seed in range(40)]
+        assert 4 <= sum(changed) <= 20
+
+
+def test_a_ct_gets_no_spurs_that_it_does_not_show(scene: Scene) -> None:
+    ct = replace(scene, hu=np.zeros((SIDE,) * 3, np.int16))
+    assert same(made(ct, osteophytes=1.0).target_mm, made(ct).target_mm)
+
+
+@pytest.mark.parametrize("shares", [{"fractures": 1.5}, {"osteophytes": -0.1}])
+def test_what_is_no_share_is_refused(shares: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="share"):
+        replace(UNDEFORMED, **shares)
