@@ -30,11 +30,11 @@ from networks import print_table, write_csv  # noqa: E402
 #: How long the spine is turned, s.
 TURNING_S = 6.0
 
-_COUNT_PICTURES = """
-window.earPictures = 0;
-const view = document.getElementById('view-spine');
-new MutationObserver(changes => { window.earPictures += changes.filter(c => c.attributeName === 'src').length; })
-    .observe(view, {subtree: true, attributes: true, attributeFilter: ['src']});
+#: Notes when a picture of 3-D arrives, ms.
+_NOTE_PICTURES = """
+window.earPictures = [];
+new MutationObserver(changes => window.earPictures.push(performance.now()))
+    .observe(document.getElementById('view-spine'), {subtree: true, attributeFilter: ['src']});
 """
 
 #: Name of a measurement -> (its unit, a value per round).
@@ -100,7 +100,7 @@ def measure(found: Found, folder: Path, size: tuple[int, int], vertebrae: int) -
         browser.click("reconstruct")
         note("reconstruction", "s", timed(lambda: browser.until(lambda: browser.state("step") == "results", 900)))
         note("memory, spine rebuilt", "MB", memory_mb(pid))
-        browser.driver.execute_script(_COUNT_PICTURES)
+        browser.driver.execute_script(_NOTE_PICTURES)
         for look in ("surfaces", "volume"):
             browser.click(f"look-{look}")
             browser.until(lambda look=look: browser.state("look") == look)
@@ -113,13 +113,13 @@ def measure(found: Found, folder: Path, size: tuple[int, int], vertebrae: int) -
 
 
 def turn(browser: Browser) -> float:
-    """Pictures per second while the spine is turned with the mouse."""
+    """Pictures per second while the spine is turned with the mouse, from the first of them to the last."""
     rect = browser.rect("spine")
-    before = browser.driver.execute_script("return window.earPictures")
-    start = time.monotonic()
-    steps = int(TURNING_S / 0.12)
-    browser.drag((rect["x"] + rect["width"] / 2 - 150, rect["y"] + rect["height"] / 2), (300, 60), moves=steps)
-    return float(browser.driver.execute_script("return window.earPictures") - before) / (time.monotonic() - start)
+    browser.driver.execute_script("window.earPictures.length = 0")
+    middle = rect["x"] + rect["width"] / 2, rect["y"] + rect["height"] / 2
+    browser.drag((middle[0] - 150, middle[1]), (300, 60), moves=round(TURNING_S / 0.04), pause_s=0.02)
+    times = browser.driver.execute_script("return window.earPictures")
+    return 1000 * (len(times) - 1) / (times[-1] - times[0])
 
 
 def lit(browser: Browser, role: str) -> bool:

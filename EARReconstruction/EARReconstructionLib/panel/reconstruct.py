@@ -46,6 +46,9 @@ class ReconstructSection(Section):
         icon = self.ui.warningIcon.style().standardIcon(qt.QStyle.SP_MessageBoxWarning)
         self.ui.warningIcon.setPixmap(icon.pixmap(16, 16))
         self.ui.moreFrame.setVisible(False)
+        # Always in sight, however far the sections are scrolled.
+        for widget in (self.ui.warningFrame, self.ui.reconstructButton):
+            self.panel.ui.primaryFrame.layout().addWidget(widget)
         self.ui.modelCombo.connect("activated(int)", self.onModel)
         self.ui.deviceCombo.connect("activated(int)", self.onDevice)
         self.ui.moreButton.connect("toggled(bool)", self.onMore)
@@ -101,6 +104,7 @@ class ReconstructSection(Section):
 
     def _showButton(self, trouble: str) -> None:
         button, levels = self.ui.reconstructButton, self._levels()
+        self.panel.ui.cancelButton.setVisible(not self._running)  # this button is the same then
         if self._running:
             button.text, button.enabled = _("Cancel"), self.panel.ui.cancelButton.enabled
             button.toolTip = _("Stop the reconstruction. What is done already is not kept")

@@ -112,12 +112,12 @@ def _place(ordered: Sequence[VertebraROI], down: bool) -> Vector:
     """Where the neighbour of the last (or the first) of ROIs from head to tail is, RAS mm."""
     outermost = ordered[-1] if down else ordered[0]
     centre = np.array(outermost.centre_ras_mm)
-    if len(ordered) == 1:
+    inner = ordered[max(len(ordered) - 2, 0)] if down else ordered[min(1, len(ordered) - 1)]
+    way = centre - inner.centre_ras_mm
+    length = float(np.linalg.norm(way))
+    if length == 0:  # there is only one, or two lie upon each other: straight on
         way, scale = np.array([0, 0, -1.0 if down else 1.0]), 1.0
     else:
-        inner = ordered[-2] if down else ordered[1]
-        way = centre - inner.centre_ras_mm
-        length = float(np.linalg.norm(way))
         upper, lower = sorted((inner.level, outermost.level), key=LEVELS.index)
         scale = float(np.clip(length / steps_mm(upper, lower), *SCALE_RANGE))
         way = way / length

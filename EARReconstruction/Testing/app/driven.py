@@ -136,8 +136,8 @@ class Browser:
         rect: dict[str, float] = self.driver.find_element("id", f"view-{role}").rect
         return rect
 
-    def drag(self, start: tuple[float, float], step: tuple[float, float], moves: int = 6) -> None:
-        """Press the left button, move and release it, in pixels of the page."""
+    def drag(self, start: tuple[float, float], step: tuple[float, float], moves: int = 6, pause_s: float = 0.1) -> None:
+        """Press the left button, move and release it, in pixels of the page; pause_s: between two moves."""
         from selenium.webdriver.common.action_chains import ActionChains
 
         actions = ActionChains(self.driver, duration=20)
@@ -150,7 +150,7 @@ class Browser:
         mouse.pause(0.3)
         for n in range(1, moves + 1):
             mouse.move_to_location(round(start[0] + step[0] * n / moves), round(start[1] + step[1] * n / moves))
-            mouse.pause(0.1)
+            mouse.pause(pause_s)
         mouse.pause(0.4)
         mouse.pointer_up()
         actions.perform()

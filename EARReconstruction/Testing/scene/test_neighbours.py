@@ -31,6 +31,11 @@ def test_above_a_single_one() -> None:
     assert next_roi([roi("L1", 5, 6, 7)], GEOMETRY, below=False) == roi("T12", 5, 6, 7 + STEP_MM["T12"])
 
 
+def test_two_upon_each_other_are_as_one() -> None:
+    same = [roi("L1", 5, 6, 7), roi("L2", 5, 6, 7)]
+    assert next_roi(same, GEOMETRY) == roi("L3", 5, 6, 7 - STEP_MM["L2"])
+
+
 def test_goes_on_along_the_line_of_the_last_two() -> None:
     """The patient's step is 1.2 times the typical one, and leans forward."""
     way = np.array([0.0, 0.6, -0.8])
