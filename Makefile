@@ -13,11 +13,12 @@ SYSTEM_PACKAGES := libegl1 libegl-mesa0 libgl1 libgl1-mesa-dri libxrender1 fonts
   libxkbcommon0 libfontconfig1 libglib2.0-0 libdbus-1-3
 
 .DEFAULT_GOAL := help
-.PHONY: help demo training test lint system clean
+.PHONY: help demo app training test lint system clean
 .NOTPARALLEL:
 
 help:
 	@echo "make demo        rebuild a vertebra from the sample case's two X-rays, with pictures"
+	@echo "make app         the same and more in a browser, on 3D Slicer's own scene and views"
 	@echo "make training    set up what the commands prepare, train, evaluate and study need"
 	@echo "make test        linters, types and all tests"
 	@echo "make lint        linters and types only"
@@ -26,12 +27,16 @@ help:
 
 demo: system $(VENV)/.installed-demo
 	@$(BIN)/ear demo
+	@echo "To turn the spine, move boxes and open X-rays of your own in a browser: make app"
+
+app: system $(VENV)/.installed-app
+	@$(BIN)/ear app
 
 training: system $(VENV)/.installed-training
 	@echo "Ready: $(BIN)/ear prepare, train, evaluate, study. See README.md."
 
 test: lint system
-	$(BIN)/python -m pytest -n 2
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
 lint: $(VENV)/.installed-test
 	$(BIN)/python -m ruff check .
@@ -41,6 +46,11 @@ lint: $(VENV)/.installed-test
 $(VENV)/.installed-demo: $(VENV)/.installed-torch pyproject.toml
 	@echo "Installing SlicerEAR into $(VENV)."
 	@$(PIP) install -e .
+	@touch $@
+
+$(VENV)/.installed-app: $(VENV)/.installed-torch pyproject.toml
+	@echo "Installing SlicerEAR and what its page needs into $(VENV)."
+	@$(PIP) install -e ".[app]"
 	@touch $@
 
 $(VENV)/.installed-training: $(VENV)/.installed-torch pyproject.toml

@@ -22,17 +22,18 @@ class QUiLoader(QtUiTools.QUiLoader):
 
     def __init__(self, parent: QtCore.QObject | None = None) -> None:
         super().__init__(parent)
-        for cls in cpp.made.values():
-            if issubclass(cls, QtWidgets.QWidget) and not issubclass(cls, QtWidgets.QMainWindow):
-                self.registerCustomWidget(cls)
+        self._registered: set[str] = set()
 
     def load(self, device: Any, parent: Any = None) -> Any:
         """The root widget. Raises UiError for unknown classes, properties, signals and slots."""
         root = ET.fromstring(bytes(device.readAll().data()))
         known = set(self.availableWidgets()) | set(cpp.made) | {"Line"}
-        unknown = {str(widget.get("class")) for widget in root.iter("widget")} - known
-        if unknown:
+        used = {str(widget.get("class")) for widget in root.iter("widget")}
+        if unknown := used - known:
             raise UiError(f"no such class of widgets: {', '.join(sorted(unknown))}")
+        for name in used & set(cpp.made) - self._registered:  # one by one is slow: no more than are needed
+            self.registerCustomWidget(cpp.made[name])
+            self._registered.add(name)
         later = [item for widget in root.iter("widget") for item in _check_properties(widget)]
         connections = [{part.tag: part.text or "" for part in each} for each in root.iter("connection")]
         for each in root.findall("connections"):

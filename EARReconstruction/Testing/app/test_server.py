@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from http.client import HTTPConnection, HTTPResponse
@@ -22,10 +24,10 @@ def ask(port: int, path: str, method: str = "GET", body: bytes | None = None, **
     return response
 
 
-def folders() -> set[Path]:
-    """Folders of pages of this user."""
-    root = Path(os.environ.get("TMPDIR", "/tmp"))
-    return {path for path in root.glob("ear-page-*") if path.stat().st_uid == os.getuid()}
+def folder_of(pid: int) -> Path:
+    """The private folder of a page's process."""
+    words = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+    return Path(words[words.index("EARReconstructionLib.app.page") + 1])
 
 
 def alive(pid: int) -> bool:
@@ -100,24 +102,22 @@ def test_a_closed_tab_ends_its_work(server: Any, browser: Any) -> None:
     browser.until(lambda: browser.state("step") == "reconstruct")
     browser.click("reconstruct")
     browser.until(lambda: browser.state("busy"))
-    pids, there = server.pages(), folders()
-    assert {folder.stat().st_mode & 0o777 for folder in there} == {0o700}
+    folders = {pid: folder_of(pid) for pid in server.pages()}
+    assert {folder.stat().st_mode & 0o777 for folder in folders.values()} == {0o700}
     browser.driver.get("about:blank")
-    wait(lambda: not all(alive(pid) for pid in pids))
-    wait(lambda: not all(folder.exists() for folder in there))
+    ended = wait(lambda: [pid for pid in folders if not alive(pid)])
+    wait(lambda: not folders[ended[0]].exists())
     browser.open(server.address)
     assert browser.state("xrays") == {}
 
 
 def test_a_killed_server_leaves_nothing_and_can_come_back(start_server: Any, browser: Any) -> None:
     """The page says what has happened; its link opens a new one."""
-    before = folders()
     server = start_server("--port", "0", "--pages", "1")
     browser.open(server.address)
-    pids = server.pages()
+    folders = {pid: folder_of(pid) for pid in server.pages()}
     server.stop(signal.SIGKILL)
-    wait(lambda: not any(alive(pid) for pid in pids))
-    wait(lambda: folders() == before)
+    wait(lambda: not any(alive(pid) or folder.exists() for pid, folder in folders.items()))
     browser.until(lambda: "lost its server" in browser.driver.page_source)
     start_server("--port", str(server.port), "--pages", "1")
     browser.driver.find_element("css selector", ".lost a").click()
@@ -126,9 +126,6 @@ def test_a_killed_server_leaves_nothing_and_can_come_back(start_server: Any, bro
 
 def test_a_taken_port_is_a_sentence(server: Any) -> None:
     """And no traceback."""
-    import subprocess
-    import sys
-
     words = ["-c", "from EARTrainingLib.cli import main; main()", "app", "--no-browser", "--port", str(server.port)]
     root = Path(__file__).resolve().parents[3]
     paths = os.pathsep.join(str(root / name) for name in ("EARReconstruction", "EARTraining"))

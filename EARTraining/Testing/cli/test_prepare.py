@@ -107,7 +107,7 @@ def test_errors_of_the_work_are_sentences(ear, tree, tmp_path, monkeypatch):
 
 
 def test_ctrl_c_keeps_what_is_finished_and_says_how_to_go_on(ear, tree, trees, tmp_path):
-    folder = trees.verse(tmp_path / "verse", [f"sub-verse{n}" for n in range(500, 509)])
+    folder = trees.verse(tmp_path / "verse", [f"sub-verse{n}" for n in range(500, 520)])
     root = Path(__file__).resolve().parents[3]
     folders = os.pathsep.join(str(root / name) for name in ("EARReconstruction", "EARTraining"))
     code = "from EARTrainingLib.cli import main; main()"
