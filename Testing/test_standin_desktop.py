@@ -66,8 +66,8 @@ class TestApplication:
     def test_nodes_come_and_go_with_the_test(self, slicer: Any, desktop: Any) -> None:
         slicer.mrmlScene.AddNewNodeByClass("vtkMRMLModelNode", "left behind")
         desktop.clear()
-        models = slicer.util.getNodesByClass("vtkMRMLModelNode")
-        assert [node.GetName() for node in models if not node.GetName().endswith("Volume Slice")] == []  # the views' own
+        names = [node.GetName() for node in slicer.util.getNodesByClass("vtkMRMLModelNode")]
+        assert [name for name in names if not name.endswith("Volume Slice")] == []  # those are the views' own
         assert slicer.mrmlScene.GetFirstNodeByName("left behind") is None
 
     def test_translation(self, slicer: Any) -> None:
