@@ -57,10 +57,6 @@ class TestStart:
         )
         assert done.stdout.split()[-1:] == ["8"], done.stderr
 
-    def test_its_self_test(self, driver: Any, slicer: Any) -> None:
-        slicer.selfTests[NAME]()
-        driver.settle()
-
 
 class TestSampleData:
     @pytest.fixture

@@ -156,12 +156,6 @@ def test_the_same_by_a_script(driver: Any, make_model: Any, tmp_path: Path) -> N
     assert driver.ui.referenceCombo.currentText != "none"
 
 
-def test_the_self_test(driver: Any, slicer: Any) -> None:
-    slicer.selfTests["EARReconstruction"]()
-    driver.settle()
-    assert runs(driver.scene) == []
-
-
 def test_the_self_test_without_torch(driver: Any, slicer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     torch = importlib.import_module("EARReconstructionLib.panel.torch")
     monkeypatch.setattr(torch, "missing", lambda: ["torch"])
