@@ -138,7 +138,9 @@ class TestViews:
         desktop.show_main_window()
         manager = slicer.app.layoutManager()
         assert set(manager.sliceViewNames()) >= {"Red", "Green", "Yellow"}
-        assert (manager.threeDViewCount, manager.layout) == (1, slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView)
+        assert manager.layout == slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView
+        shown = [n for n in range(manager.threeDViewCount) if manager.threeDWidget(n).visible]
+        assert len(shown) == 1  # views of other layouts stay, hidden
         assert manager.sliceWidget("Misspelt") is None
 
     def test_a_slice(self, desktop: Any, slicer: Any, volume: Any) -> None:
@@ -212,7 +214,7 @@ class TestViews:
         assert left.visible
         assert left.mrmlSliceNode().GetOrientation() == "Coronal"
         assert not manager.sliceWidget("Red").visible
-        assert manager.tableViewCount == 1
+        assert sum(manager.tableWidget(n).visible for n in range(manager.tableViewCount)) == 1
         manager.disconnect("layoutChanged(int)", heard.append)
 
     def test_a_plot(self, desktop: Any, slicer: Any) -> None:
