@@ -173,7 +173,7 @@ def read_picture(path: Path, kind: str) -> StoredImage:
             raise RadiographError(path, "its pixels are complex numbers", "Export it with one grey value each")
         image = reader.Execute()
     except (RuntimeError, UnicodeEncodeError) as error:
-        reason = str(error).strip().splitlines()[-1].strip()
+        reason = str(error).strip().splitlines()[-1].rpartition(": ")[2].replace(str(path), path.name).strip()
         raise RadiographError(path, f"it is damaged or cut off ({reason})", "Copy or export it again") from error
     array = sitk.GetArrayFromImage(image)
     values = grey(path, array[0] if len(size) == 3 else array)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -60,27 +60,38 @@ def load_radiographs(
     facts: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> dict[str, Node]:
     """Show the radiographs of several roles, all or none. facts: by role. See ``load_radiograph``."""
+    given = {role: dict((facts or {}).get(role, {})) for role in paths}
+    read = {role: read_radiograph(path, role, **given[role]) for role, path in paths.items()}
+    typed = {role for role in paths if {"sod_mm", "sdd_mm"} & set(given[role])}
+    return show_radiographs(scene, read, preset=preset, typed=typed)
+
+
+def show_radiographs(
+    scene: Scene, read: Mapping[str, Radiograph], *, preset: str = "default", typed: Collection[str] = ()
+) -> dict[str, Node]:
+    """The second half of ``load_radiographs``, for radiographs that were read elsewhere, on whatever thread.
+
+    typed: the roles whose distances a person gave. Raises as ``load_radiographs``.
+    """
     nodes = radiograph_nodes(scene)
     pair = {role: radiograph_of(node) for role, node in nodes.items()}
     sources, stated = {}, {}
-    for role, path in paths.items():
-        given = dict((facts or {}).get(role, {}))
-        radiograph = read_radiograph(path, role, **given)
-        sources[role] = MANUAL if {"sod_mm", "sdd_mm"} & set(given) else IMAGE
+    for role, radiograph in read.items():
+        sources[role] = MANUAL if role in typed else IMAGE
         if radiograph.view is None:
-            radiograph, sources[role] = radiograph.placed(*PRESETS[preset]), preset
+            pair[role], sources[role] = radiograph.placed(*PRESETS[preset]), preset
         else:
             stated[role] = [radiograph.view.sod_mm, radiograph.view.sdd_mm]
-        pair[role] = radiograph
+            pair[role] = radiograph
     _check_pair(pair)
     with all_or_nothing(scene):
-        for role in paths:
+        for role in read:
             view = pair[role].view
             assert view is not None
             node = nodes[role] = show_radiograph(scene, pair[role], view, nodes.get(role))
             node.SetAttribute(DISTANCES, sources[role])
             node.SetAttribute(STATED, json.dumps(stated[role]) if role in stated else None)
-    return {role: nodes[role] for role in paths}
+    return {role: nodes[role] for role in read}
 
 
 def load_case(scene: Scene, path: str | Path) -> Case:
