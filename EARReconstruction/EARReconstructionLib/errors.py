@@ -15,7 +15,7 @@ class EARError(Exception):
         self.subject, self.cause, self.advice = str(subject), cause.rstrip(". "), advice.rstrip(". ")
         super().__init__(f"{self.subject}: {self.cause}. {self.advice}.")
 
-    def __reduce__(self) -> tuple[type[EARError], tuple[str, str, str]]:
+    def __reduce__(self) -> tuple[type[EARError], tuple[str, ...]]:
         """Lets an error come back from a worker process: exceptions are remade from what they were made of."""
         return type(self), (self.subject, self.cause, self.advice)
 
@@ -25,7 +25,18 @@ class GeometryError(EARError):
 
 
 class RadiographError(EARError):
-    """A file that is not a usable radiograph."""
+    """A file that is not a usable radiograph.
+
+    asks: the argument of read_radiograph with which it can be read after all; "" when there is none.
+    """
+
+    def __init__(self, subject: str | Path, cause: str, advice: str, asks: str = "") -> None:
+        super().__init__(subject, cause, advice)
+        self.asks = asks
+
+    def __reduce__(self) -> tuple[type[EARError], tuple[str, ...]]:
+        """See EARError."""
+        return type(self), (self.subject, self.cause, self.advice, self.asks)
 
 
 class CaseError(EARError):

@@ -23,6 +23,8 @@ ROLES = {"frontal": 0.0, "lateral": 90.0}
 #: Pixel sizes outside are a slip of the unit, in mm.
 PIXEL_RANGE_MM = (0.005, 20.0)
 
+_GIVE_PIXEL = "Give pixel_mm (size of a pixel on the detector in mm)"
+
 _LETTERS = {"R": (1, 0, 0), "L": (-1, 0, 0), "A": (0, 1, 0), "P": (0, -1, 0), "H": (0, 0, 1), "F": (0, 0, -1)}
 
 Spacing = tuple[float, float]
@@ -39,7 +41,7 @@ def turn_bone(path: Path, stored: StoredImage, quantity: Quantity | None, bone: 
     elif result == "intensity":
         bright = False
     elif quantity is None and stored.unsure:
-        raise RadiographError(path, stored.unsure, "Look at the picture and give bone, 'bright' or 'dark'")
+        raise RadiographError(path, stored.unsure, "Look at the picture and give bone, 'bright' or 'dark'", asks="bone")
     else:
         bright = not stored.shown_inverted
         if quantity is None:
@@ -58,7 +60,7 @@ def resolve_angles(
 ) -> tuple[float, float]:
     """(alpha, beta) in degrees: given, else the file's, else the role's. A beam that belies the role is refused."""
     if alpha_deg is None and stored.oblique:
-        raise RadiographError(path, stored.oblique, "Give alpha_deg (0 is AP, 90 the left lateral)")
+        raise RadiographError(path, stored.oblique, "Give alpha_deg (0 is AP, 90 the left lateral)", asks="alpha_deg")
     alpha = alpha_deg if alpha_deg is not None else stored.alpha_deg
     if alpha is None:
         alpha = ROLES[role]
@@ -71,6 +73,7 @@ def resolve_angles(
             path,
             f"its beam (alpha {alpha:g}, beta {beta:g}) does not run {name}, as that of a {role} radiograph does",
             "Check that frontal and lateral are not swapped, or give alpha_deg and beta_deg",
+            asks="alpha_deg",
         )
     return float(alpha), float(beta)
 
@@ -91,7 +94,7 @@ def resolve_spacing(
             note_override(stored.notes, "pixel_mm", pixel_mm, size)
         return pixel_mm, pixel_mm
     if spacing is None:
-        raise RadiographError(path, stored.spacing_reason, "Give pixel_mm (size of a pixel on the detector in mm)")
+        raise RadiographError(path, stored.spacing_reason, _GIVE_PIXEL, asks="pixel_mm")
     for size in spacing:
         check_pixel_mm(path, size)
     return spacing
@@ -137,6 +140,7 @@ def orient(
             path,
             f"its {name} does not fit a {role} radiograph (alpha {angles[0]:g})",
             "Check that frontal and lateral are not swapped, or give patient_orientation",
+            asks="patient_orientation",
         )
     if along < 0:
         pixels = pixels[:, ::-1]
@@ -183,9 +187,7 @@ def check_pixel_mm(subject: str | Path, size: float) -> None:
     """Raises RadiographError for a pixel size that no detector has."""
     low, high = PIXEL_RANGE_MM
     if not low <= size <= high:  # nan too
-        raise RadiographError(
-            subject, f"a pixel of {size:g} mm is not possible", "Give pixel_mm (size of a pixel on the detector in mm)"
-        )
+        raise RadiographError(subject, f"a pixel of {size:g} mm is not possible", _GIVE_PIXEL, asks="pixel_mm")
 
 
 def note_override(notes: list[str], name: str, given: float | None, stated: float | None) -> None:

@@ -4,7 +4,7 @@ import pickle
 
 import pytest
 from EARReconstructionLib import errors
-from EARReconstructionLib.errors import CaseError, EARError
+from EARReconstructionLib.errors import CaseError, EARError, RadiographError
 
 KINDS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, EARError)]
 
@@ -22,3 +22,8 @@ def test_pickling(kind):
     assert type(again) is kind
     assert str(again) == str(error)
     assert vars(again) == vars(error)
+
+
+def test_what_a_radiograph_asks_for_is_pickled_too():
+    error = RadiographError("ap.png", "it is silent", "Give pixel_mm", asks="pixel_mm")
+    assert pickle.loads(pickle.dumps(error)).asks == "pixel_mm"

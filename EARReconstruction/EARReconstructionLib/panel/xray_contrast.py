@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from slicer.i18n import tr as _
 
+from ..radiograph import ROLES
+
 if TYPE_CHECKING:
     from .section import Section
 
@@ -19,7 +21,7 @@ class Contrast:
 
     def __init__(self, section: Section) -> None:
         self._section, self._filling = section, False
-        self._ranges = {role: getattr(section.ui, f"{role}ContrastWidget") for role in ("frontal", "lateral")}
+        self._ranges = {role: getattr(section.ui, f"{role}ContrastWidget") for role in ROLES}
         self._nodes: Mapping[str, Any] = {}
         for role, widget in self._ranges.items():
             widget.connect("valuesChanged(double,double)", lambda low, high, role=role: self._onRange(role, low, high))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from slicer.i18n import tr as _
 
 from ..geometry.biplanar import PRESETS
+from ..radiograph import ROLES
 from ..scene.loading import CASE, IMAGE, MANUAL, STATED, distances_source, set_angles, set_distances, set_preset
 from ..scene.radiographs import radiograph_of, view_of
 from .host import Panel
@@ -27,7 +28,7 @@ class Geometry:
         self._filling = False
         self._spins = {
             role: {field: getattr(self._ui, f"{role}{name}SpinBox") for name, field in _FIELDS.items()}
-            for role in ("frontal", "lateral")
+            for role in ROLES
         }
         for role, spins in self._spins.items():
             for field, spin in spins.items():

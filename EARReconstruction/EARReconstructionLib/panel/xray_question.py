@@ -8,12 +8,14 @@ from typing import Any
 
 from slicer.i18n import tr as _
 
+from ..errors import RadiographError
+
 Paths = Mapping[str, Path]
 Facts = Mapping[str, Mapping[str, Any]]
 
 
 class Question:
-    """Shows one question of scene.loading.FACTS and hands the files on with its answer."""
+    """Shows one question and hands the files on with its answer."""
 
     def __init__(self, ui: Any, onAnswer: Callable[[Paths, Facts], None]) -> None:
         self._ui, self._onAnswer = ui, onAnswer
@@ -23,12 +25,13 @@ class Question:
         ui.questionSpinBox.connect("valueChanged(double)", self._onValue)
         self.hide()
 
-    def ask(self, paths: Paths, facts: Facts, role: str, fact: str) -> None:
-        """Show the question about the file of a role."""
+    def ask(self, paths: Paths, facts: Facts, role: str, error: RadiographError) -> None:
+        """Show the question about the file of a role. error: the one that says what it asks for."""
+        fact = error.asks
         self._asked = (paths, facts, role, fact)
         text, choices = _questions()[fact]
         spin, combo = self._ui.questionSpinBox, self._ui.questionComboBox
-        self._ui.questionLabel.text = text.format(name=paths[role].name)
+        self._ui.questionLabel.text = text.format(name=paths[role].name, cause=error.cause)
         spin.setVisible(not choices)
         combo.setVisible(bool(choices))
         combo.clear()
@@ -71,9 +74,12 @@ def _questions() -> dict[str, tuple[str, list[tuple[str, str]]]]:
             _("{name} does not say whether bone is bright or dark. In the picture as a viewer shows it, bone is:"),
             [(_("bright"), "bright"), (_("dark"), "dark")],
         ),
-        "alpha_deg": (_("{name} is an oblique view. Rotation of the beam (0 is AP, 90 a left lateral):"), []),
+        "alpha_deg": (
+            _("{name}: {cause}. Unless AP and lateral are swapped, rotation of the beam (0 is AP, 90 a left lateral):"),
+            [],
+        ),
         "patient_orientation": (
-            _("{name} lies in a way that does not fit this view. The right edge of the picture shows the patient's:"),
+            _("{name}: {cause}. Unless AP and lateral are swapped, the right edge of the picture shows the patient's:"),
             [
                 (_("left side"), "L/F"),
                 (_("right side"), "R/F"),

@@ -11,8 +11,9 @@ import slicer
 from slicer.i18n import tr as _
 
 from ..errors import RadiographError
+from ..radiograph import ROLES
 from ..scene.layout import RadiographViews, add_layout
-from ..scene.loading import asked_fact, load_radiographs, path_of_volume, role_of
+from ..scene.loading import load_radiographs, path_of_volume, role_of
 from ..scene.nodes import KIND
 from ..scene.radiographs import is_bone_white, radiograph_nodes, radiograph_of, set_bone_white
 from . import settings
@@ -21,8 +22,6 @@ from .section import Section
 from .xray_contrast import Contrast
 from .xray_geometry import Geometry
 from .xray_question import Question
-
-ROLES = ("frontal", "lateral")
 
 
 class XRaysSection(Section):
@@ -114,10 +113,9 @@ class XRaysSection(Section):
                 load_radiographs(self.panel.scene, paths, preset=self.panel.parameterNode.geometryPreset, facts=given)
             except RadiographError as error:
                 role = next((role for role, path in paths.items() if str(path) == error.subject), None)
-                fact = asked_fact(error)
-                if role is None or fact is None or fact in given[role]:
+                if role is None or not error.asks or error.asks in given[role]:
                     raise
-                self._question.ask(paths, given, role, fact)
+                self._question.ask(paths, given, role, error)
                 asked = True
         if not outcome.ok or asked:
             return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..case import Case
+from ..radiograph import ROLES
 from .nodes import LEVEL, Scene, all_or_nothing, remove_nodes
 from .radiographs import geometry_of, radiograph_nodes, radiograph_of, show_radiograph
 from .rois import roi_nodes, roi_of, show_roi
@@ -32,5 +33,5 @@ def case_of(scene: Scene, name: str = "scene") -> Case:
     """
     geometry = geometry_of(scene)
     nodes = radiograph_nodes(scene)
-    frontal, lateral = (radiograph_of(nodes[role]) for role in ("frontal", "lateral"))
+    frontal, lateral = (radiograph_of(nodes[role]) for role in ROLES)
     return Case(name, frontal, lateral, geometry, tuple(roi_of(node) for node in roi_nodes(scene)))

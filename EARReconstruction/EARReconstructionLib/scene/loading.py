@@ -32,9 +32,6 @@ DISTANCES, STATED = "EAR.distances", "EAR.statedDistances"
 #: Where distances come from, beside the names of the presets: the image file, a person, a case file.
 IMAGE, MANUAL, CASE = "image", "manual", "case"
 
-#: Arguments of read_radiograph that a person can answer for.
-FACTS = ("pixel_mm", "bone", "alpha_deg", "patient_orientation")
-
 #: What file names say about the role, when nothing else does.
 _NAMES = {
     "frontal": r"(?<![a-z])(ap|pa|frontal|coronal)(?![a-z])",
@@ -106,11 +103,8 @@ def load_case(scene: Scene, path: str | Path) -> Case:
 
 
 def asked_fact(error: RadiographError) -> str | None:
-    """The argument of read_radiograph, one of FACTS, with which a file can be read after all; None: with none.
-
-    The text of such an error names it.
-    """
-    return next((fact for fact in FACTS if re.search(rf"\b{fact}\b", f"{error.cause} {error.advice}")), None)
+    """The argument of read_radiograph with which a file can be read after all; None: with none."""
+    return error.asks or None
 
 
 def role_of(path: Path) -> str | None:

@@ -10,6 +10,7 @@ from scipy.interpolate import CubicSpline
 from ..errors import GeometryError
 from ..geometry.biplanar import BiplanarGeometry
 from ..geometry.views import Vector
+from ..radiograph import ROLES
 from ..vertebra import LEVELS, TYPICAL_SIZE_MM, VertebraROI
 
 #: Level -> mm from the centre of its box to that of the next one below. Rounded medians of one to four people per pair,
@@ -133,7 +134,7 @@ def steps_mm(upper: str, lower: str) -> float:
 
 
 def _inside(roi: VertebraROI, geometry: BiplanarGeometry) -> VertebraROI:
-    for role, view in zip(("frontal", "lateral"), geometry.views, strict=True):
+    for role, view in zip(ROLES, geometry.views, strict=True):
         (u, v), depth = view.project(roi.centre_ras_mm)
         if not (0 < depth < view.sdd_mm and 0 <= u <= view.width and 0 <= v <= view.height):
             raise GeometryError(

@@ -257,6 +257,24 @@ class TestQuestions:
         driver.click("questionContinueButton")
         assert "30°" in driver.ui.frontalGeometryLabel.text
 
+    @pytest.mark.parametrize(
+        ("tags", "cause"),
+        [
+            ({"ViewPosition": "LL"}, "its beam (alpha 90, beta 0) does not run A-P"),
+            ({"PatientOrientation": ["A", "F"]}, "its patient orientation A/F does not fit a frontal radiograph"),
+        ],
+    )
+    def test_a_lateral_in_the_place_of_the_ap(
+        self, driver: Any, desktop: Any, tmp_path: Path, tags: dict[str, Any], cause: str
+    ) -> None:
+        """What the file says is told: an answer given by habit would show a lateral as AP."""
+        desktop.answer(str(write_dicom(tmp_path / "x.dcm", **tags)))
+        driver.click("openFrontalButton")
+        text = driver.ui.questionLabel.text
+        assert text.startswith(f"x.dcm: {cause}")
+        assert "Unless AP and lateral are swapped" in text
+        assert radiographs(driver) == {}
+
     def test_an_answer_that_does_not_help(self, driver: Any, desktop: Any, tmp_path: Path) -> None:
         desktop.answer(str(write_image(tmp_path / "ap.png")))
         driver.click("openFrontalButton")

@@ -155,7 +155,9 @@ class TestWhatIsRefused:
         ({"ImagerPixelSpacing": None}, "pixel_mm"),
         ({"Modality": "XA"}, "bone"),
         ({"ViewPosition": "LAO"}, "alpha_deg"),
+        ({"ViewPosition": "LL"}, "alpha_deg"),
         ({"PatientOrientation": ["A", "R"]}, "patient_orientation"),
+        ({"ImagerPixelSpacing": [50, 50]}, "pixel_mm"),
         ({"Modality": "CT"}, None),
     ],
 )
