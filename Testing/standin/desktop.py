@@ -228,8 +228,11 @@ class Desktop:
         """What a widget shows: (height, width, 3), first row at the top. path: also written there, as PNG."""
         from PySide6 import QtGui
 
+        from .mrml_views import looking
+
         self.process_events()
-        image = widget.grab().toImage().convertToFormat(QtGui.QImage.Format.Format_RGB888)
+        with looking():
+            image = widget.grab().toImage().convertToFormat(QtGui.QImage.Format.Format_RGB888)
         if path is not None:
             assert image.save(str(path)), f"{path} could not be written"
         rows = np.frombuffer(image.constBits(), np.uint8).reshape(image.height(), image.bytesPerLine())

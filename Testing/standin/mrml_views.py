@@ -3,6 +3,8 @@
 # mypy: disable-error-code="misc, attr-defined, has-type, union-attr"
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,19 @@ from . import cpp, mrml_widget  # noqa: F401  (the base of the widgets here)
 from .rendering import SliceWindow, ThreeDWindow
 
 _SMALLEST = 8
+
+_looking = 0
+
+
+@contextlib.contextmanager
+def looking() -> Iterator[None]:
+    """Inside, views draw what has changed when they are painted; else nobody sees it, and drawing is slow here."""
+    global _looking
+    _looking += 1
+    try:
+        yield
+    finally:
+        _looking -= 1
 
 
 def image_of(pixels: Any) -> QtGui.QImage:
@@ -44,7 +59,8 @@ class ctkVTKAbstractView(cpp.base("ctkVTKAbstractView")):
             self._d.window.resize(max(event.size().width(), _SMALLEST), max(event.size().height(), _SMALLEST))
 
     def paintEvent(self, _: QtGui.QPaintEvent) -> None:
-        if self._d.window is not None and self.renderEnabled and (self._d.window.stale or self._d.image.isNull()):
+        old = self._d.window is not None and (self._d.window.stale or self._d.image.isNull())
+        if old and _looking and self.renderEnabled:
             self.forceRender()
         QtGui.QPainter(self).drawImage(self.rect, self._d.image)
 

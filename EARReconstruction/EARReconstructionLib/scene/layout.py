@@ -134,7 +134,7 @@ class RadiographViews:
             return
         self._putting_back = True
         try:
-            for slice_node, radiograph in self._shown():
+            for slice_node, radiograph in self._pairs:
                 _align(slice_node, view_of(radiograph))
         finally:
             self._putting_back = False

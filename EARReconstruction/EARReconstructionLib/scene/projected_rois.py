@@ -18,7 +18,7 @@ from vtkmodules.vtkCommonCore import vtkCommand
 from ..colours import level_colour
 from ..errors import GeometryError
 from ..geometry.frames import Affine
-from .nodes import LEVEL, ROLE, Node, Scene, add_node, array_of, find_nodes, matrix, remove_nodes
+from .nodes import LEVEL, ROLE, Node, Scene, add_node, array_of, at_once, find_nodes, matrix, remove_nodes
 from .observers import Observers
 from .projection import box_from_plane, box_on_plane, magnification, slice_to_ras
 from .radiographs import radiograph_nodes, view_of
@@ -83,7 +83,8 @@ class ProjectedROIs:
         """Remove the boxes and leave the scene alone."""
         self._of_scene.drop()
         self._of_nodes.drop()
-        self._remove(list(self._boxes))
+        with at_once(self._scene):
+            self._remove(list(self._boxes))
 
     def refresh(self) -> None:
         """Draw the boxes of all ROIs and radiographs that are in the scene now."""
@@ -152,10 +153,14 @@ class ProjectedROIs:
 
         def draw(role: str, kind: str, frame: Affine, size: tuple[float, float, float]) -> None:
             key = (node.GetID(), role, kind)
-            if key not in self._boxes:
-                self._boxes[key] = _new_box(self._scene, node, role, kind)
-            _shape(self._boxes[key], frame, size)
-            _style(self._boxes[key], node, kind, node.GetID() == self._active)
+            active = node.GetID() == self._active
+            if key in self._boxes:
+                box = self._boxes[key]
+                _shape(box, frame, size)
+                _style(box.GetDisplayNode(), node, kind, active)
+                box.SetName(node.GetName())
+            else:
+                self._boxes[key] = _new_box(self._scene, node, role, kind, frame, size, active)
             drawn.add(key)
 
         with suppress(GeometryError):  # between source and detector only
@@ -189,23 +194,34 @@ class ProjectedROIs:
             self._drawing = before
 
 
-def _new_box(scene: Scene, roi_node: Node, role: str, kind: str) -> Node:
+def _new_box(
+    scene: Scene, roi_node: Node, role: str, kind: str, frame: Affine, size: tuple[float, float, float], active: bool
+) -> Node:
+    def prepare_display(display: Node) -> None:
+        if role == IN_3D:
+            display.SetVisibility2D(False)
+        else:
+            display.SetDisplayableOnlyInView(view_node_id(role))
+        display.SetRotationHandleVisibility(False)
+        display.SetTranslationHandleVisibility(False)  # it would lie over the middle, which is dragged as well
+        display.SetScaleHandleComponentVisibility([True, True, False, True])  # sides and corners, not the depth
+        display.SetPropertiesLabelVisibility(kind == BOX)
+        # A filled box takes the click on a neighbour's middle, over which its edge runs.
+        display.SetFillVisibility(False)
+        if kind == CROP:
+            display.SetGlyphScale(0)
+        _style(display, roi_node, kind, active)
+
+    def prepare_box(box: Node) -> None:
+        box.SetLocked(kind == CROP)
+        _shape(box, frame, size)
+
     name, of = roi_node.GetName(), roi_node.GetID()
-    display = add_node(scene, f"{_CLASS}DisplayNode", f"{name} display", _DISPLAY, hidden=True, saved=False)
-    if role == IN_3D:
-        display.SetVisibility2D(False)
-    else:
-        display.SetDisplayableOnlyInView(view_node_id(role))
-    display.SetRotationHandleVisibility(False)
-    display.SetTranslationHandleVisibility(False)  # it would lie over the middle, which is dragged as well
-    display.SetScaleHandleComponentVisibility([True, True, False, True])  # sides and corners, not the depth
-    display.SetPropertiesLabelVisibility(kind == BOX)
-    display.SetFillVisibility(False)  # a filled box takes the click on a neighbour's middle, over which its edge runs
-    if kind == CROP:
-        display.SetGlyphScale(0)
-    box = add_node(scene, f"{_CLASS}Node", name, kind, display=display, hidden=True, saved=False, role=role, of=of)
-    box.SetLocked(kind == CROP)
-    return box
+    hidden: dict[str, Any] = {"hidden": True, "saved": False}
+    display = add_node(scene, f"{_CLASS}DisplayNode", f"{name} display", _DISPLAY, prepare=prepare_display, **hidden)
+    return add_node(
+        scene, f"{_CLASS}Node", name, kind, display=display, prepare=prepare_box, role=role, of=of, **hidden
+    )
 
 
 def _shape(box: Node, frame: Affine, size: tuple[float, float, float]) -> None:
@@ -215,9 +231,8 @@ def _shape(box: Node, frame: Affine, size: tuple[float, float, float]) -> None:
         box.SetSize(*size)
 
 
-def _style(box: Node, roi_node: Node, kind: str, active: bool) -> None:
-    display, source = box.GetDisplayNode(), roi_node.GetDisplayNode()
-    box.SetName(roi_node.GetName())
+def _style(display: Node, roi_node: Node, kind: str, active: bool) -> None:
+    source = roi_node.GetDisplayNode()
     colour = level_colour(roi_node.GetAttribute(LEVEL)) if kind == BOX else _CROP_COLOUR
     display.SetColor(colour)
     display.SetSelectedColor(colour)

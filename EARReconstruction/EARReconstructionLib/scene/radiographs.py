@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +118,7 @@ def radiograph_of(node: Node) -> Radiograph:
 def view_of(node: Node) -> View:
     """The view of a radiograph's node. Raises RadiographError for a node that is none of ours."""
     _facts(node)
-    return View.from_dict(json.loads(node.GetAttribute(VIEW)))
+    return _read_view(node.GetAttribute(VIEW))
 
 
 def radiograph_nodes(scene: Scene) -> dict[str, Node]:
@@ -125,11 +126,9 @@ def radiograph_nodes(scene: Scene) -> dict[str, Node]:
 
     A node gets its view last: one without is still being made.
     """
-    return {
-        role: nodes[-1]
-        for role in ROLES
-        if (nodes := [n for n in find_nodes(scene, RADIOGRAPH, role=role) if n.GetAttribute(VIEW)])
-    }
+    nodes = find_nodes(scene, RADIOGRAPH, class_name="vtkMRMLScalarVolumeNode")
+    last = {node.GetAttribute(ROLE): node for node in nodes if node.GetAttribute(VIEW)}
+    return {role: last[role] for role in ROLES if role in last}
 
 
 def geometry_of(scene: Scene) -> BiplanarGeometry:
@@ -151,6 +150,12 @@ def edge_letters(direction: NDArray[np.float64]) -> str:
     order = np.argsort(-np.abs(direction))
     shown = [n for n in order if abs(direction[n]) > _SECOND_LETTER]
     return "".join("RAS"[n] if direction[n] > 0 else "LPI"[n] for n in shown)
+
+
+@lru_cache(maxsize=16)
+def _read_view(text: str) -> View:
+    """Whoever follows the scene asks for the same few views at each of its changes."""
+    return View.from_dict(json.loads(text))
 
 
 def _facts(node: Node) -> dict[str, Any]:

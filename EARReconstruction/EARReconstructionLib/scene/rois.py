@@ -76,7 +76,8 @@ def roi_of(node: Node) -> VertebraROI:
 
 def roi_nodes(scene: Scene) -> list[Node]:
     """The nodes of all vertebra ROIs, from head to tail."""
-    known = [node for node in find_nodes(scene, ROI) if node.GetAttribute(LEVEL) in LEVELS]
+    nodes = find_nodes(scene, ROI, class_name="vtkMRMLMarkupsROINode")
+    known = [node for node in nodes if node.GetAttribute(LEVEL) in LEVELS]
     return sorted(known, key=lambda node: LEVELS.index(node.GetAttribute(LEVEL)))
 
 
