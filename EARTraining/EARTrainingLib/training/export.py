@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from EARReconstructionLib.bundle import Bundle, load_bundle, save_bundle
 from EARReconstructionLib.errors import BundleError
-from EARReconstructionLib.model_card import ModelCard
+from EARReconstructionLib.model_card import ModelCard, read_card
 from EARReconstructionLib.networks.network import ReconstructionNetwork
 from EARReconstructionLib.vertebra import LEVELS
 
@@ -52,7 +52,7 @@ def export(
         sod_range_mm=acquisition.sod_mm,
         protocol=protocol,
         levels=tuple(level for level in LEVELS if level in {row.level for row in dataset.rows_of("train")}),
-        data_licence=", ".join(sorted({row.licence for row in dataset.rows_of("train")})),
+        data_licence=_licence(recipe, dataset),
         provenance=_provenance(recipe, dataset, validated | {"val_dice": dice}),
         field=dataset.settings["field"],
     )
@@ -92,14 +92,22 @@ def choose_threshold(
     return best_threshold(total / len(validation))
 
 
+def _licence(recipe: Recipe, dataset: PreparedDataset) -> str:
+    """Of the training data, and of those of the model that the training began with."""
+    own = ", ".join(sorted({row.licence for row in dataset.rows_of("train")}))
+    return own if recipe.start is None else f"{own}; before: {read_card(Path(recipe.start)).data_licence}"
+
+
 def _provenance(recipe: Recipe, dataset: PreparedDataset, validated: dict[str, float]) -> dict[str, Any]:
     """What a reader of the card wants to know of the training, JSON-able."""
     rows = dataset.rows_of("train")
+    start = None if recipe.start is None else read_card(Path(recipe.start))
     patients: dict[str, set[str]] = defaultdict(set)
     for row in rows:
         patients[row.source].add(row.patient)
     return {
         "recipe": recipe.to_dict(),
+        "start": None if start is None else {"name": start.name, "provenance": dict(start.provenance)},
         "data": dataset.fingerprint,
         "field": dataset.settings["field"],
         "patients": {source: len(people) for source, people in sorted(patients.items())},

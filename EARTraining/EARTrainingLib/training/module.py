@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import lightning as L
 import numpy as np
 import torch
+from EARReconstructionLib.bundle import load_bundle
 from EARReconstructionLib.networks import build
 from EARReconstructionLib.networks.network import NetworkOutput, ReconstructionNetwork
 from EARReconstructionLib.volume_io import written_whole
@@ -193,15 +194,29 @@ class Learner(L.LightningModule):
 
 
 def new_network(recipe: Recipe) -> ReconstructionNetwork:
-    """The recipe's network with the weights that its seed gives. Raises RecipeError."""
+    """The recipe's network with the weights that its seed gives, or its start. Raises RecipeError, BundleError."""
     torch.manual_seed(recipe.seed)
     try:
         network = build(recipe.architecture, **recipe.arguments)
     except (ValueError, TypeError) as error:
         raise RecipeError("arguments", str(error), f"Give arguments that {recipe.architecture} takes") from error
+    if recipe.start is not None:
+        _begin_with(network, Path(recipe.start))
     if recipe.channels_last and network.input_kind == "volumes":
         network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
     return network
+
+
+def _begin_with(network: ReconstructionNetwork, start: Path) -> None:
+    bundle = load_bundle(start)
+    try:
+        network.load_state_dict(bundle.network().state_dict())
+    except RuntimeError as error:
+        raise RecipeError(
+            "start",
+            f"the weights of {start} do not fit {type(network).__name__} with these arguments",
+            f"Set architecture={bundle.card.architecture} and arguments={bundle.card.arguments}",
+        ) from error
 
 
 def follow(averaged: torch.nn.Module, network: torch.nn.Module, decay: float) -> None:

@@ -23,6 +23,8 @@ class Recipe:
     """How to train.
 
     architecture, arguments: network of the registry and its constructor's arguments.
+    start: a bundle whose weights and z-score the run begins with, of the same architecture and arguments; None for
+        random weights and the data set's own z-score.
     batch_size: samples per pass over all devices together, so that a run does not depend on their number.
     accumulate: passes per step of the optimiser. epochs, warm_up_epochs: the learning rate rises linearly to
         learning_rate over the warm-up and falls to 0 along half a cosine over the rest.
@@ -37,6 +39,7 @@ class Recipe:
 
     architecture: str = "EAR"
     arguments: dict[str, Any] = field(default_factory=dict)
+    start: str | None = None
     optimizer: Literal["adam", "adamw"] = "adamw"
     learning_rate: float = 1e-3
     weight_decay: float = 1e-5

@@ -19,6 +19,7 @@ import lightning as L
 import numpy as np
 import torch
 from EARReconstructionLib.errors import DeviceError, EARError
+from EARReconstructionLib.model_card import read_card
 from EARReconstructionLib.networks import NETWORKS
 from EARReconstructionLib.reconstruction import choose_device
 from EARReconstructionLib.volume_io import written_whole
@@ -196,8 +197,11 @@ def _earlier(path: Path, recipe: Recipe, dataset: PreparedDataset) -> dict[str, 
 
 
 def _statistics(recipe: Recipe, dataset: PreparedDataset) -> Statistics:
-    """Of the training set; the scale of edges only where the recipe needs one and does not say it."""
+    """Of the training set, or what the weights know; the scale of edges only where it is needed and not said."""
     mean, sd = dataset.hu_statistics
+    if recipe.start is not None:
+        card = read_card(Path(recipe.start))
+        mean, sd = card.hu_mean, card.hu_sd
     losses = recipe.losses
     if losses.edge_scale is not None or not (losses.edge or losses.attention):
         return Statistics(mean, sd, losses.edge_scale)

@@ -1,0 +1,61 @@
+"""A run that begins with the weights of a model: another learning rate, other data, the same network."""
+
+import shutil
+from dataclasses import replace
+
+import pytest
+import torch
+from EARReconstructionLib.bundle import load_bundle, save_bundle
+from EARReconstructionLib.errors import BundleError
+from EARTrainingLib.training.errors import RecipeError
+
+
+@pytest.fixture
+def model(run, normalising, tmp_path):
+    """A trained model whose z-score is its own: path."""
+    bundle = load_bundle(run(normalising, tmp_path / "model"))
+    path = tmp_path / "model.safetensors"
+    card = replace(bundle.card, name="model", hu_mean=-700.0, hu_sd=300.0, data_licence="theirs")
+    save_bundle(path, card, bundle.network())
+    return path
+
+
+@pytest.fixture
+def onward(normalising, model):
+    return replace(normalising, start=str(model), learning_rate=1e-12)
+
+
+def test_begins_with_its_weights_and_keeps_its_z_score(run, onward, model, tmp_path):
+    made = load_bundle(run(onward, tmp_path / "run"))
+    before = load_bundle(model)
+    assert (made.card.hu_mean, made.card.hu_sd) == (-700.0, 300.0)
+    for name, weights in before.weights.items():
+        if "running" not in name and "tracked" not in name:  # statistics of the images, not learned by steps
+            torch.testing.assert_close(made.weights[name].float(), weights.float(), rtol=2e-3, atol=1e-4)
+
+
+def test_the_card_says_what_it_began_with(run, onward, model, tmp_path):
+    card = load_bundle(run(onward, tmp_path / "run")).card
+    assert card.provenance["start"] == {"name": "model", "provenance": load_bundle(model).card.provenance}
+    assert card.data_licence.endswith("; before: theirs")
+
+
+def test_is_resumed_with_what_it_has_learned(run, onward, checkpoint, assert_same, tmp_path):
+    onward = replace(onward, learning_rate=1e-3)
+    run(onward, tmp_path / "whole")
+    assert run(onward, tmp_path / "parts", one_step=True) is None
+    run(onward, tmp_path / "parts")
+    whole, parts = (checkpoint(tmp_path / folder)["state_dict"] for folder in ("whole", "parts"))
+    assert_same(whole, parts)
+
+
+@pytest.mark.parametrize("change", [{"arguments": {"width": 4}}, {"architecture": "Plain", "arguments": {}}])
+def test_another_network_is_refused(run, onward, tmp_path, change):
+    with pytest.raises(RecipeError, match=r"start: the weights of .*model\.safetensors do not fit .*architecture=E2E"):
+        run(replace(onward, **change), tmp_path / "run")
+
+
+def test_a_file_that_is_not_there(run, onward, model, tmp_path):
+    shutil.move(model, tmp_path / "gone")
+    with pytest.raises(BundleError, match=r"model\.safetensors"):
+        run(onward, tmp_path / "run")
