@@ -182,20 +182,20 @@ class EARReconstructionLogic(ScriptedLoadableModuleLogic):
         return EARReconstructionParameterNode(super().getParameterNode())
 
     def loadCase(self, path):
-        """Show the case of a folder or a case.json, with its reference, in place of what is there.
+        """Show the case of a folder or a case.json, with its reference, in place of the case that is there.
 
-        Raises EARError's kinds.
+        Returns both radiographs' nodes. Raises EARError's kinds.
         """
-        from EARReconstructionLib.panel.references import load_reference
+        from EARReconstructionLib.panel.references import load_reference_of
         from EARReconstructionLib.scene.loading import load_case
+        from EARReconstructionLib.scene.radiographs import radiograph_nodes
 
-        reference = load_case(slicer.mrmlScene, path).reference
+        case = load_case(slicer.mrmlScene, path)
         parameters = self.getParameterNode()
-        parameters.referenceNode = None
-        if reference is not None and not reference.meshes:
-            parameters.referenceNode = load_reference(reference.segmentation or reference.volume)
-            if reference.threshold_hu is not None:
-                parameters.referenceThresholdHu = reference.threshold_hu
+        parameters.referenceNode = load_reference_of(case)
+        if case.reference is not None and case.reference.threshold_hu is not None:
+            parameters.referenceThresholdHu = case.reference.threshold_hu
+        return list(radiograph_nodes(slicer.mrmlScene).values())
 
     def reconstruct(self, levels=None, model=None, device="auto", progress=None, cancel=None):
         """Rebuild the vertebrae of the scene (None: all) and show them; return them with their nodes.
@@ -234,33 +234,18 @@ class EARReconstructionLogic(ScriptedLoadableModuleLogic):
 
     def export(self, folder, run=None, overwrite=False):
         """Write a run (None: that of the parameters) into a folder; return the summary. Raises EARError's kinds."""
+        from EARReconstructionLib.panel.models import installed_models
         from EARReconstructionLib.scene.tasks import export_task
 
-        run = run or self.getParameterNode().run
-        return export_task(slicer.mrmlScene, run, Path(folder), overwrite=overwrite, draw_now=True).run()
+        run, models = run or self.getParameterNode().run, installed_models().values()
+        options = {"models": models, "overwrite": overwrite, "draw_now": True}
+        return export_task(slicer.mrmlScene, run, Path(folder), **options).run()
 
     def showSampleCase(self):
-        """Show the sample case with its reference in place of the radiographs and ROIs that are there.
-
-        Returns both radiographs' nodes. Raises EARError's kinds.
-        """
-        from EARReconstructionLib.scene.loading import load_case
-        from EARReconstructionLib.scene.radiographs import radiograph_nodes
-
-        case = load_case(slicer.mrmlScene, SAMPLE_CASE)
-        self.getParameterNode().referenceNode = self._reference(case.reference.segmentation)
-        return list(radiograph_nodes(slicer.mrmlScene).values())
-
-    @staticmethod
-    def _reference(path: Path):
-        """The segmentation of a file, hidden, loaded once."""
-        for node in slicer.util.getNodesByClass("vtkMRMLSegmentationNode"):
-            if node.GetAttribute("EAR.sample"):
-                return node
-        node = slicer.util.loadSegmentation(str(path), {"name": _("Sample reference")})
-        node.SetAttribute("EAR.sample", "reference")
-        node.GetDisplayNode().SetVisibility(False)
-        return node
+        """Show the sample case: see loadCase."""
+        nodes = self.loadCase(SAMPLE_CASE)
+        self.getParameterNode().referenceNode.SetName(_("Sample reference"))
+        return nodes
 
 
 class EARReconstructionTest(ScriptedLoadableModuleTest):

@@ -7,10 +7,15 @@ from pathlib import Path
 import slicer
 from slicer.i18n import tr as _
 
+from ..case import Case
 from ..errors import ReferenceSurfaceError
-from ..scene.nodes import KIND, Node, Scene
-from ..surface import MESH_SUFFIXES
+from ..scene.nodes import KIND, Node, Scene, remove_nodes
+from ..scene.segments import add_surface_segments
+from ..surface import MESH_SUFFIXES, read_surface
 from ..vertebra import VERSE_LABEL
+
+#: Attribute of the reference that came with a case.
+_OF_CASE = "EAR.case"
 
 _KINDS = ("vtkMRMLSegmentationNode", "vtkMRMLModelNode", "vtkMRMLScalarVolumeNode")
 
@@ -38,6 +43,27 @@ def load_reference(path: Path) -> Node:
         ) from error
     if node.GetDisplayNode() is not None:
         node.GetDisplayNode().SetVisibility(False)
+    return node
+
+
+def load_reference_of(case: Case) -> Node | None:
+    """Load the reference of a case in place of that of an earlier case; return its node, None when it has none.
+
+    Meshes become the segments of one segmentation. Raises ReferenceSurfaceError.
+    """
+    scene, reference = slicer.mrmlScene, case.reference
+    earlier = [node for node in list(scene.GetNodes()) if node.GetAttribute(_OF_CASE)]
+    node = None
+    if reference is not None:
+        path = reference.segmentation or reference.volume
+        if path is not None:
+            node = load_reference(path)
+        else:
+            surfaces = {level: read_surface(mesh) for level, mesh in reference.meshes.items()}
+            node = add_surface_segments(scene, surfaces)
+        node.SetName(_("Reference of {case}").format(case=case.name))
+        node.SetAttribute(_OF_CASE, case.name)
+    remove_nodes(scene, earlier)
     return node
 
 

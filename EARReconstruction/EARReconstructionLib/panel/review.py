@@ -20,6 +20,7 @@ from ..scene.tables import STATISTICS
 from ..scene.tasks import comparison_task, export_task
 from . import settings
 from .host import Panel
+from .models import installed_models
 from .references import is_ct, load_reference, reference_nodes
 from .results import ResultsSection
 from .section import Section
@@ -165,7 +166,14 @@ class ReviewSection(Section):
                 return
             qt.QApplication.setOverrideCursor(qt.Qt.WaitCursor)
             try:
-                task = export_task(self.panel.scene, self._results.run, folder, overwrite=earlier, draw_now=True)
+                task = export_task(
+                    self.panel.scene,
+                    self._results.run,
+                    folder,
+                    models=installed_models().values(),
+                    overwrite=earlier,
+                    draw_now=True,
+                )
             finally:
                 qt.QApplication.restoreOverrideCursor()
             self.panel.start(_("Saving the results"), task.work, self._saved(folder), watch=task.nodes)

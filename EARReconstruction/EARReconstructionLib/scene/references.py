@@ -203,10 +203,12 @@ def _named(shape: Shape, source: str) -> Shape:
 
 def _single(make: Make, rois: ROIs, level: str | None) -> dict[str, Make]:
     """What is one vertebra, at its level or at that of the nearest one."""
-    if level is None:
-        middle = np.reshape(make().surface.GetBounds(), (3, 2)).mean(1)
-        level = min(rois, key=lambda name: float(np.linalg.norm(np.subtract(rois[name].centre_ras_mm, middle))))
-    return {level: make}
+    if level is not None:
+        return {level: make}
+    shape = make()
+    middle = np.reshape(shape.surface.GetBounds(), (3, 2)).mean(1)
+    level = min(rois, key=lambda name: float(np.linalg.norm(np.subtract(rois[name].centre_ras_mm, middle))))
+    return {level: lambda: shape}
 
 
 def _surface(surface: vtkPolyData, to_world: Affine) -> vtkPolyData:

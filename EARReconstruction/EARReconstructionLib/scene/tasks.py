@@ -6,7 +6,7 @@ may run on any thread (job.Job); what came out is shown in the scene's thread ag
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -148,14 +148,21 @@ def comparison_task(
 
 
 def export_task(
-    scene: Scene, run: str, folder: Path, *, overwrite: bool = False, draw_now: bool = False
+    scene: Scene,
+    run: str,
+    folder: Path,
+    *,
+    models: Iterable[Path] | None = None,
+    overwrite: bool = False,
+    draw_now: bool = False,
 ) -> Task[dict[str, Any], dict[str, Any]]:
     """Write a run into a folder as `ear reconstruct` does, with a report; the summary comes out.
 
-    overwrite: replace earlier results there. draw_now: draw the report here and not with the work; a desktop on macOS
-    lets no other thread open a window, even one without a screen. Raises EARError's kinds, and so does the work.
+    models: see result_of. overwrite: replace earlier results there. draw_now: draw the report here and not with the
+    work; a desktop on macOS lets no other thread open a window, even one without a screen. Raises EARError's kinds, and
+    so does the work.
     """
-    result = result_of(scene, run)
+    result = result_of(scene, run, models=models)
     draw = _drawn(result) if draw_now else draw_report
 
     def work(progress: Progress, cancel: Cancel) -> dict[str, Any]:

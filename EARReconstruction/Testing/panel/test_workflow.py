@@ -5,16 +5,20 @@ from __future__ import annotations
 import importlib
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from threading import Event
 from typing import Any
 
 import numpy as np
 import pytest
+from EARReconstructionLib.case import Reference, read_case, write_case
+from EARReconstructionLib.comparison import read_shapes
 from EARReconstructionLib.resources import DEFAULT_MODEL, SAMPLE_CASE
 from EARReconstructionLib.scene.nodes import find_node, find_nodes
 from EARReconstructionLib.scene.results import rois_of, runs
 from EARReconstructionLib.scene.rois import roi_nodes, roi_of
+from EARReconstructionLib.surface import write_surface
 
 VIEWS = {"frontal": "EARFrontal", "lateral": "EARLateral"}
 
@@ -154,6 +158,29 @@ def test_the_same_by_a_script(driver: Any, make_model: Any, tmp_path: Path) -> N
     driver.settle()
     assert driver.ui.runsTable.item(0, 1).text() == "tiny"
     assert driver.ui.referenceCombo.currentText != "none"
+
+
+def test_a_case_with_a_mesh_for_each_vertebra(results: Any, tmp_path: Path) -> None:
+    """Its meshes become one reference, as good as a segmentation, and go when another case comes."""
+    logic = results.widget.logic
+    expected = {one.level: one.error.assd_mm for one in logic.compare()}
+    sample = read_case(SAMPLE_CASE)
+    assert sample.reference is not None
+    assert sample.reference.segmentation is not None
+    meshes = {level: tmp_path / f"{level}.stl" for level in ("L1", "L2")}
+    for level, shape in read_shapes(sample.reference.segmentation).items():
+        if level in meshes:
+            write_surface(meshes[level], shape.surface)
+    write_case(replace(sample, name="Fall 7", reference=Reference(meshes=meshes)), tmp_path / "case")
+    logic.loadCase(tmp_path / "case")
+    results.settle()
+    assert results.ui.referenceCombo.currentText == "Reference of Fall 7"
+    assert not results.parameters.referenceNode.GetDisplayNode().GetVisibility()
+    assert {one.level: one.error.assd_mm for one in logic.compare()} == pytest.approx(expected, abs=0.01)
+    logic.loadCase(SAMPLE_CASE)
+    results.settle()
+    names = [results.ui.referenceCombo.itemText(n) for n in range(results.ui.referenceCombo.count)]
+    assert names == ["none", "Reference of Sample spine (phantom)"]
 
 
 def test_the_self_test_without_torch(driver: Any, slicer: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,6 +15,7 @@ from EARReconstructionLib.case import Case
 from EARReconstructionLib.comparison import read_shapes
 from EARReconstructionLib.errors import CaseError, EARError, GeometryError
 from EARReconstructionLib.report import FILE_NAME, draw_report
+from EARReconstructionLib.resources import find_model
 from EARReconstructionLib.results import Result, write_result
 from EARReconstructionLib.spine import stitch
 from EARReconstructionLib.surface import points_of, read_surface
@@ -23,11 +25,18 @@ pytest.importorskip("slicer", reason="slicer-core is not installed")
 
 from EARReconstructionLib.scene.cases import show_case
 from EARReconstructionLib.scene.comparisons import show_comparisons
-from EARReconstructionLib.scene.exports import export, result_of
+from EARReconstructionLib.scene.exports import result_of
 from EARReconstructionLib.scene.nodes import find_node, remove_nodes
 from EARReconstructionLib.scene.radiographs import place_radiograph, radiograph_nodes, view_of
 from EARReconstructionLib.scene.results import remove_results, show_results
 from EARReconstructionLib.scene.rois import roi_nodes
+from EARReconstructionLib.scene.tasks import export_task
+
+
+def export(scene: Any, run: str, folder: Path, overwrite: bool = False) -> dict[str, Any]:
+    """Write a run into a folder; return the summary."""
+    summary: dict[str, Any] = export_task(scene, run, folder, overwrite=overwrite).run()
+    return summary
 
 
 @pytest.fixture
@@ -77,8 +86,16 @@ def test_what_the_model_says_goes_along_if_it_is_still_the_same(
     assert result.card.name == rebuilt.run
     show_results(shown, [replace(one, checksum="of another one") for one in rebuilt.reconstructions])
     assert result_of(shown, rebuilt.run).card is None
-    show_results(shown, [replace(rebuilt.reconstructions[0], model="not installed")])
-    assert result_of(shown, "not installed").card is None
+
+
+def test_the_card_of_a_model_that_the_user_added(shown: Any, rebuilt: SimpleNamespace, tmp_path: Path) -> None:
+    """It is told by its checksum: files get other names, and some are damaged."""
+    shutil.copy(find_model(rebuilt.run), tmp_path / "mine.safetensors")
+    (tmp_path / "damaged.safetensors").write_bytes(b"nothing")
+    card = result_of(shown, rebuilt.run, models=sorted(tmp_path.iterdir())).card
+    assert card is not None
+    assert card.name == rebuilt.run
+    assert result_of(shown, rebuilt.run, models=[]).card is None
 
 
 def test_of_a_scene_that_was_saved_and_loaded(stage: Any, shown: Any, rebuilt: SimpleNamespace, tmp_path: Path) -> None:
