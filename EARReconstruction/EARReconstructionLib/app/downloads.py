@@ -45,6 +45,10 @@ class Downloads:
         kinds = ["everything", "stl", "nrrd", "report", "mrb"] if runs(self._session.scene) else []
         state.can_download = kinds + (["csv"] if state.measured else [])
 
+    def clear(self) -> None:
+        """Take away what was written for the browser."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+
     def prepare_download(self, kind: str) -> None:
         """Write a file; the page fetches it when it is complete."""
         if kind not in self._session.state.can_download:

@@ -23,8 +23,10 @@ from trame.app import get_server
 from trame.ui.vuetify3 import VAppLayout
 
 from ..errors import EARError
+from .comparing import SideBySide
 from .downloads import Downloads
 from .relay import KEY_HEADER
+from .saved import SavedScene
 from .session import Session
 from .steps import STEPS
 from .uploads import Uploads
@@ -113,7 +115,8 @@ def _leave(folder: Path) -> None:
 def _build(server: Any, options: argparse.Namespace) -> Session:
     server.enable_module({"serve": {"ear": str(_WWW)}, "scripts": ["ear/ear.js"], "styles": ["ear/ear.css"]})
     session = Session(server, options.folder)
-    session.parts = [Views(session), *(step(session) for step in STEPS)]
+    steps = [step(session) for step in STEPS]
+    session.parts = [*steps, SideBySide(session), Views(session), SavedScene(session, options.upload_mb)]
     server.trigger("cancel")(session.cancel)
     server.state.update(
         {

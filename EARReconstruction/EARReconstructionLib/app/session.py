@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from ..errors import Cancelled, EARError
 from ..job import Cancel, Job, Progress
-from ..scene.nodes import Scene
+from ..scene.nodes import Node, Scene
 from .stage import Stage
 
 T = TypeVar("T")
@@ -31,6 +32,9 @@ class Shown(Protocol):
 
     def refresh(self) -> None:
         """Bring its state up to date."""
+
+    def clear(self) -> None:
+        """Take away what is shown, for the next case."""
 
 
 class Session:
@@ -85,14 +89,29 @@ class Session:
 
         self.server.trigger(name or method.__name__)(call)
 
-    def start(self, title: str, work: Callable[[Progress, Cancel], T], done: Callable[[T], None]) -> None:
-        """Run a job off the event loop; ``done`` gets its result back on it. While one runs, another does not start."""
+    def start(
+        self,
+        title: str,
+        work: Callable[[Progress, Cancel], T],
+        done: Callable[[T], None],
+        *,
+        watch: Iterable[Node] = (),
+    ) -> None:
+        """Run a job off the event loop; ``done`` gets its result back on it. While one runs, another does not start.
+
+        watch: nodes without which the result is worth nothing; when one goes, the job is stopped.
+        """
         if self._job is not None:
             return
         self.say("")
         self._job = Job(work, title)
         self.state.update({"busy": True, "job_title": title, "job_share": 0, "job_words": ""})
-        self._watch = asyncio.get_running_loop().create_task(self._follow(self._job, title, done))
+        self._watch = asyncio.get_running_loop().create_task(self._follow(self._job, title, done, list(watch)))
+
+    async def settled(self) -> None:
+        """Wait until no job runs."""
+        if self._watch is not None:
+            await asyncio.wait([self._watch])
 
     def cancel(self) -> None:
         """Ask the job to stop."""
@@ -123,14 +142,17 @@ class Session:
         """The page is gone: stop what runs."""
         if self._job is not None:
             self._job.cancel()
-        self.stage.close()
 
     def _refresh(self) -> None:
         self._refreshing = None
         self.refresh()
 
-    async def _follow(self, job: Job[T], title: str, done: Callable[[T], None]) -> None:
+    async def _follow(self, job: Job[T], title: str, done: Callable[[T], None], watch: list[Node]) -> None:
+        dropped = False
         while job.running:
+            if not dropped and not all(self.scene.IsNodePresent(node) for node in watch):
+                dropped = True
+                job.cancel()
             with self.state:
                 self._show(job)
             await asyncio.sleep(_LOOK_S)
@@ -138,6 +160,8 @@ class Session:
             self._job = None
             self.state.update({"busy": False, "cancelling": False, "job_share": 0, "job_words": ""})
             with self.attempt(title):
+                if dropped or not all(self.scene.IsNodePresent(node) for node in watch):
+                    raise EARError(title, "what it worked with was taken away", "Start it again")
                 done(job.result())
             self.changed()
 
@@ -154,4 +178,5 @@ class Session:
 def _readable(error: EARError, folder: Path) -> str:
     """An error's sentence, with the name that the user gave a file and not where we keep it."""
     subject = Path(error.subject).name if error.subject.startswith(str(folder)) else error.subject
-    return f"{subject}: {error.cause}. {error.advice}.".replace(str(folder), "")
+    sentence = f"{subject}: {error.cause}. {error.advice}."
+    return re.sub(rf"{re.escape(str(folder))}(/[^\s:;,()'\"]*)?/?", lambda found: Path(found[0]).name, sentence)

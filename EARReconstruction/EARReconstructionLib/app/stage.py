@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,15 +11,16 @@ from typing import Any
 import slicer
 from trame_rca.encoders import RcaImageEncoder
 from trame_slicer.core import SlicerApp
-from trame_slicer.rca_view import RemoteSliceViewFactory, RemoteViewFactory
-from trame_slicer.views import ThreeDView, ViewLayoutDefinition, ViewProps, ViewType
+from trame_slicer.rca_view import RemoteViewFactory
+from trame_slicer.views import SliceView, ThreeDView, ViewLayoutDefinition, ViewProps, ViewType
+from trame_slicer.views.render_scheduler import NoScheduleRendering
 from trame_slicer.views.threed_view import ViewDirection
 from vtkmodules.vtkCommonCore import vtkCommand, vtkObject, vtkOutputWindow
 from vtkmodules.vtkRenderingCore import vtkRenderWindow
 
 from ..errors import EARError
 from ..scene.layout import VIEW_GROUP, RadiographViews
-from ..scene.nodes import Node
+from ..scene.nodes import KIND, Node, remove_nodes
 from ..scene.projected_rois import ProjectedROIs
 from ..scene.views import TITLES, VIEW_TAGS
 
@@ -52,28 +53,23 @@ class Stage:
                 "pictures", "this machine has no OpenGL", "Install libegl1, libegl-mesa0 and libgl1-mesa-dri"
             )
         self._app = SlicerApp()
+        self._compared: tuple[str, ...] = ()
+        self._turning = False
         self.scene = self._app.scene
         self.scene.RegisterNodeClass(slicer.vtkMRMLColorLegendDisplayNode())
-        for factory, more in (
-            (RemoteSliceViewFactory, {}),
-            (RemoteViewFactory, {"view_ctor": _spine_view, "view_type": ViewType.THREE_D_VIEW}),
-        ):
+        for make, kind in ((_slice_view, ViewType.SLICE_VIEW), (_spine_view, ViewType.THREE_D_VIEW)):
             self._app.view_manager.register_factory(
-                factory(
+                RemoteViewFactory(
                     server,
+                    make,
+                    kind,
                     rca_encoder=RcaImageEncoder.JPEG,
                     target_fps=_FPS,
                     blur_fps=_FPS_ELSEWHERE,
                     interactive_quality=_QUALITY,
-                    **more,
                 )
             )
-        shown = vtkObject.GetGlobalWarningDisplay()
-        vtkObject.GlobalWarningDisplayOff()  # trame-slicer observes an event that VTK calls deprecated, in each view
-        for definition in _definitions():
-            self._app.view_manager.create_view(definition)
-        vtkObject.SetGlobalWarningDisplay(shown)
-        self._app.view_manager.set_current_view_ids([*VIEW_TAGS.values(), AXIAL, _STANDARD_TAG])
+        self._add_views(_definitions())
         self._dress()
         self.radiographs = RadiographViews(self.scene)
         self.boxes = ProjectedROIs(self.scene, on_activate)
@@ -96,6 +92,39 @@ class Stage:
             self.view(tag).zoom(0.12)  # the box that VTK fits is larger than what stands in it
         self.view(tag).schedule_render()
 
+    def compare(self, tags: Sequence[str]) -> None:
+        """Show 3-D views of these tags beside the others, each with its camera; turning one turns all of them."""
+        made = [tag for tag in tags if not self._app.view_manager.is_view_created(tag)]
+        self._add_views([ViewLayoutDefinition.threed_view(name=tag, background_color=_BACKGROUND) for tag in made])
+        for tag in made:
+            view = self.view(tag)
+            view.renderer().SetUseDepthPeeling(False)
+            view.render_window().SetMultiSamples(0)
+            camera = view.renderer().GetActiveCamera()
+            camera.AddObserver(vtkCommand.ModifiedEvent, partial(self._turn_alike, tag))
+        self._compared = tuple(tags)
+
+    def draw(self, tags: Collection[str]) -> None:
+        """Draw the views of these tags, and no others: nobody sees them."""
+        for view in self._app.view_manager.get_views():
+            blocked = view.get_singleton_tag() not in {_STANDARD_TAG if tag == SPINE else tag for tag in tags}
+            if view.is_render_blocked != blocked:
+                view.set_render_blocked(blocked)
+
+    def read(self, path: Path) -> None:
+        """Add the nodes of an .mrml, none of which may be of a view; of what can be seen, only ours stay.
+
+        Raises EARError.
+        """
+        before = {node.GetID() for node in list(self.scene.GetNodes())}
+        self.scene.SetRootDirectory(str(path.parent))
+        self.scene.SetURL(str(path))
+        if not self.scene.Import():
+            raise EARError("scene", "parts of it could not be read", "Save it again in 3D Slicer")
+        new = [node for node in list(self.scene.GetNodes()) if node.GetID() not in before]
+        seen = [node for node in new if node.IsA("vtkMRMLDisplayableNode") or node.IsA("vtkMRMLTransformNode")]
+        remove_nodes(self.scene, [node for node in seen if node.GetAttribute(KIND) is None])
+
     def save(self, path: Path) -> None:
         """Write the scene for 3D Slicer. Raises EARError."""
         self.scene.SetRootDirectory(str(path.parent))
@@ -113,10 +142,31 @@ class Stage:
         """Turn 3-D to a side of the patient: "anterior", "left" and so on."""
         self.view(SPINE).rotate_to_view_direction(ViewDirection[side.upper()])
 
-    def close(self) -> None:
-        """Let the scene go."""
-        self.boxes.close()
-        self.radiographs.close()
+    def _add_views(self, definitions: Sequence[ViewLayoutDefinition]) -> None:
+        manager = self._app.view_manager
+        shown = vtkObject.GetGlobalWarningDisplay()
+        vtkObject.GlobalWarningDisplayOff()  # trame-slicer observes an event that VTK calls deprecated, in each view
+        for definition in definitions:
+            manager.create_view(definition)
+        vtkObject.SetGlobalWarningDisplay(shown)
+        manager.set_current_view_ids([view.get_singleton_tag() for view in manager.get_views()])
+
+    def _turn_alike(self, tag: str, camera: Any, _: str) -> None:
+        if self._turning or tag not in self._compared:
+            return
+        self._turning = True
+        try:
+            for other in self._compared:
+                if other != tag:
+                    view = self.view(other)
+                    follower = view.renderer().GetActiveCamera()
+                    follower.SetPosition(camera.GetPosition())
+                    follower.SetFocalPoint(camera.GetFocalPoint())
+                    follower.SetViewUp(camera.GetViewUp())
+                    view.renderer().ResetCameraClippingRange()
+                    view.schedule_render()
+        finally:
+            self._turning = False
 
     def _dress(self) -> None:
         spine: ThreeDView = self.view(SPINE)
@@ -162,6 +212,13 @@ def _definitions() -> list[ViewLayoutDefinition]:
     ]
 
 
+def _slice_view(**arguments: Any) -> SliceView:
+    """A slice view that draws nothing before a browser looks at it: else each of its parts costs a picture."""
+    return SliceView(**arguments, scheduled_render_strategy=NoScheduleRendering())
+
+
 def _spine_view(**arguments: Any) -> ThreeDView:
-    """A 3-D view of the tag that scene code speaks of: trame-slicer makes names of variables from a view's own name."""
-    return ThreeDView(**{**arguments, "name": _STANDARD_TAG})
+    """As _slice_view, under the tag of scene code: trame-slicer makes names of variables from a view's own."""
+    if arguments["name"] == SPINE:
+        arguments["name"] = _STANDARD_TAG
+    return ThreeDView(**arguments, scheduled_render_strategy=NoScheduleRendering())

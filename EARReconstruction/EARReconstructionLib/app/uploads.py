@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import shutil
 from pathlib import Path
@@ -10,17 +11,15 @@ from aiohttp import web
 
 from ..errors import EARError
 from ..radiograph import ROLES
+from .saved import SavedScene, lies_elsewhere
 from .session import Session
+from .steps.reconstruct import Reconstruct
 from .steps.review import Review
 from .steps.xrays import XRays
 
 #: What a file may be for; the newest of each is kept.
-PURPOSES = (*ROLES, "reference")
+PURPOSES = (*ROLES, "reference", "model", "scene")
 
-#: Headers in which an image says that its pixels lie in another file: that would be one of the server's.
-_ELSEWHERE = re.compile(rb"^\s*(ElementDataFile\s*=\s*(?!LOCAL\s)|data ?file\s*:)", re.IGNORECASE | re.MULTILINE)
-
-_HEADER_BYTES = 2**16
 _LONGEST_NAME = 80
 
 
@@ -30,26 +29,39 @@ class Uploads:
     def __init__(self, session: Session, upload_mb: int) -> None:
         self._session, self._limit_mb = session, upload_mb
         self._folder = session.folder / "uploads"
+        self._in_turn = asyncio.Lock()
 
     async def take(self, request: web.Request) -> web.Response:
         """POST /upload/PURPOSE?name=FILE with the file as its body."""
         purpose = request.match_info["purpose"]
         if purpose not in PURPOSES:
             raise web.HTTPNotFound
-        with self._session.state, self._session.attempt("Opening a file"):
-            path = await self._store(request, purpose)
-            self._session.say("")
-            if purpose == "reference":
-                self._session.part(Review).receive(path)
-            else:
-                self._session.part(XRays).receive(purpose, path)
-        self._session.refresh()
+        async with self._in_turn:  # two files chosen together: the second waits until the first is read
+            with self._session.state, self._session.attempt("Opening a file"):
+                path = await self._store(request, purpose)
+                self._session.say("")
+                self._hand_over(purpose, path)
+            self._session.refresh()
+            await self._session.settled()
         return web.Response(status=204)
+
+    def _hand_over(self, purpose: str, path: Path) -> None:
+        """Give a file to the part of the page that wants it."""
+        part = self._session.part
+        if purpose == "reference":
+            part(Review).receive(path)
+        elif purpose == "model":
+            part(Reconstruct).receive(path)
+        elif purpose == "scene":
+            part(SavedScene).receive(path)
+        else:
+            part(XRays).receive(purpose, path)
 
     async def _store(self, request: web.Request, purpose: str) -> Path:
         name = safe_name(request.query.get("name", ""))
+        busy = EARError(name, "another step is running", "Wait for it, or cancel it")
         if self._session.state.busy:
-            raise EARError(name, "another step is running", "Wait for it, or cancel it")
+            raise busy
         size, limit = 0, self._limit_mb * 2**20
         too_large = EARError(name, f"it is larger than {self._limit_mb} MB", "Start with --upload-mb to allow more")
         if (request.content_length or 0) > limit:
@@ -72,10 +84,11 @@ class Uploads:
             raise
         if not size:
             raise EARError(name, "it is empty", "Choose another file")
-        with path.open("rb") as file:
-            if _ELSEWHERE.search(file.read(_HEADER_BYTES).split(b"\n\n")[0]):
-                shutil.rmtree(folder, ignore_errors=True)
-                raise EARError(name, "its pixels lie in a second file", "Save it as one file (.nrrd, .mha, .nii.gz)")
+        if self._session.state.busy:  # started while the file came
+            raise busy
+        if lies_elsewhere(path):
+            shutil.rmtree(folder, ignore_errors=True)
+            raise EARError(name, "its pixels lie in a second file", "Save it as one file (.nrrd, .mha, .nii.gz)")
         return path
 
 

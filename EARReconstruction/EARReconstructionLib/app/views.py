@@ -12,6 +12,9 @@ from .stage import AXIAL, SPINE
 #: X-rays side by side; the spine large beside them; all four alike.
 ARRANGEMENTS = ("xrays", "spine", "four")
 
+#: Runs side by side, an arrangement of its own (comparing.SideBySide).
+COMPARED = "compared"
+
 
 class Views:
     """State: arrangement (of ARRANGEMENTS), enlarged (tag of a view that fills the page, or ""), filled (by tag)."""
@@ -31,8 +34,23 @@ class Views:
         filled = {tag: role in nodes for role, tag in VIEW_TAGS.items()}
         boxes = roi_nodes(self._session.scene)
         self._session.state.filled = {**filled, SPINE: bool(boxes) or rebuilt, AXIAL: rebuilt}
+        self._session.stage.draw(self._seen())
         for node in boxes:  # in 3-D they would stand before what was rebuilt
             node.GetDisplayNode().SetVisibility3D(not rebuilt)
+
+    def _seen(self) -> list[str]:
+        """Tags of the views that the page shows now."""
+        state = self._session.state
+        if state.enlarged:
+            return [state.enlarged]
+        if state.arrangement == COMPARED:
+            return [view["tag"] for view in state.compared]
+        others = {"xrays": [], "spine": [SPINE], "four": [AXIAL, SPINE]}
+        return [*VIEW_TAGS.values(), *others[state.arrangement]]
+
+    def clear(self) -> None:
+        """Back to the X-rays."""
+        self._session.state.update({"arrangement": "xrays", "enlarged": ""})
 
     def arrange(self, arrangement: str) -> None:
         """Put the views beside each other in one of the ARRANGEMENTS."""

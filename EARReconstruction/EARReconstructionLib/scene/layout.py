@@ -1,4 +1,4 @@
-"""Our views: AP and lateral side by side over axial and 3-D, and each radiograph in its own view and plane."""
+"""Each radiograph in its own view and plane, and volumes in theirs."""
 
 from __future__ import annotations
 
@@ -8,64 +8,18 @@ import numpy as np
 from vtkmodules.vtkCommonCore import vtkCommand
 
 from ..geometry.views import View
+from .layouts import VIEW_GROUP as VIEW_GROUP
 from .nodes import Node, Scene, array_of, matrix
 from .observers import Observers
 from .projection import slice_to_ras
 from .radiographs import radiograph_nodes, view_of
-from .views import TITLES, VIEW_TAGS, view_node_id
+from .views import view_node_id
 
-#: Number of our layout; 3D Slicer keeps those below 500 for itself.
-LAYOUT_ID = 2407
-
-#: Group of the radiographs' views: jumps and links of the standard views (group 0) leave them alone.
-VIEW_GROUP = "24"
-
-#: Bar colours of the radiographs' views: those of 3D Slicer's coronal and sagittal view.
-_VIEW_COLOURS = {"frontal": "#6EB04B", "lateral": "#EDD54C"}
-
-#: Room for a radiograph that fills its view, as a multiple of it.
-_MARGIN = 1.04
+#: Room for a radiograph that fills its view, as a multiple of it: the letters at its edges need some.
+_MARGIN = 1.1
 
 #: A view's plane may differ this much, in mm or as a direction, before it is put back.
 _TOLERANCE = 1e-4
-
-
-def layout_description() -> str:
-    """The layout as 3D Slicer's XML."""
-
-    def view(node_class: str, tag: str, **properties: str) -> str:
-        texts = (f'<property name="{name}" action="default">{text}</property>' for name, text in properties.items())
-        return f'<item><view class="{node_class}" singletontag="{tag}">{"".join(texts)}</view></item>'
-
-    def row(*views: str) -> str:
-        return f'<item><layout type="horizontal" split="true">{"".join(views)}</layout></item>'
-
-    orientations = {"frontal": "Coronal", "lateral": "Sagittal"}
-    radiographs = row(
-        *(
-            view(
-                "vtkMRMLSliceNode",
-                VIEW_TAGS[role],
-                orientation=orientation,
-                viewlabel=TITLES[role],
-                viewcolor=_VIEW_COLOURS[role],
-                viewgroup=VIEW_GROUP,
-            )
-            for role, orientation in orientations.items()
-        )
-    )
-    volumes = row(
-        view("vtkMRMLSliceNode", "Red", orientation="Axial", viewlabel="R", viewcolor="#F34A33"),
-        view("vtkMRMLViewNode", "1", viewlabel="1"),
-    )
-    return f'<layout type="vertical" split="true">{radiographs}{volumes}</layout>'
-
-
-def add_layout(layout_node: Node) -> int:
-    """Make our layout known to the scene's vtkMRMLLayoutNode; return its number."""
-    if not layout_node.IsLayoutDescription(LAYOUT_ID):
-        layout_node.AddLayoutDescription(LAYOUT_ID, layout_description())
-    return LAYOUT_ID
 
 
 def show_layers(

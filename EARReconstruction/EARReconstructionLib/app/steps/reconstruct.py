@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
-from ...errors import EARError
-from ...model_card import ModelCard, installed_bundles, read_card
+from ...errors import BundleError, EARError
+from ...model_card import SUFFIX, ModelCard, installed_bundles, read_card
 from ...radiograph import ROLES
-from ...resources import DEFAULT_MODEL, MODELS, find_model
+from ...resources import DEFAULT_MODEL, MODELS
 from ...scene.display import look_at
 from ...scene.nodes import LEVEL, VOLUME, find_nodes
 from ...scene.radiographs import radiograph_nodes
@@ -17,6 +18,9 @@ from ...scene.rois import roi_nodes
 from ...scene.tasks import Replaced, reconstruction_task
 from .results import Results
 from .step import Step
+
+#: Models that a page takes from files.
+MOST_MODELS = 4
 
 _DEVICES = [
     {"value": "auto", "title": "Automatic"},
@@ -34,8 +38,8 @@ class Reconstruct(Step):
     name, title = "reconstruct", "Reconstruct"
 
     def prepare(self) -> None:
-        names = [path.stem for path in installed_bundles(MODELS)]
-        self.state.update({"models": names, "model": DEFAULT_MODEL, "devices": _DEVICES, "device": "auto"})
+        self._paths = {path.stem: path for path in installed_bundles(MODELS)}
+        self.state.update({"models": list(self._paths), "model": DEFAULT_MODEL, "devices": _DEVICES, "device": "auto"})
         self.state.update({"only_selected": False, "obstacle": "", "to_rebuild": 0, "model_line": "", "cube_mm": 0})
         self.bind("Choosing a model", self.choose_model)
         self.bind("Reconstruction", self.reconstruct, self.choose_device, self.choose_only_selected)
@@ -48,9 +52,31 @@ class Reconstruct(Step):
         count = len(find_nodes(self.scene, VOLUME, run=self.run)) if self.run else 0
         self.summarise(bool(done), f"{count} rebuilt" if done else "")
 
+    def clear(self) -> None:
+        self.state.only_selected = False
+
+    def receive(self, path: Path) -> None:
+        """A model that was uploaded: it belongs to this page, and goes with it."""
+        if path.suffix != SUFFIX:
+            raise BundleError(path, f"models are files {SUFFIX}", "Choose such a file")
+        read_card(path)
+        kept = self.session.folder / "models" / path.name
+        known = self._paths.get(path.stem)
+        if known not in (None, kept):
+            raise BundleError(path, "there is a model of this name already", "Rename the file, then add it")
+        if known is None and len(list(kept.parent.glob("*"))) == MOST_MODELS:
+            raise BundleError(path, f"{MOST_MODELS} models have been added already", "Open a new page")
+        kept.parent.mkdir(exist_ok=True)
+        self._paths[path.stem] = path.replace(kept)
+        self.state.models = list(self._paths)
+        self.choose_model(path.stem)
+        self.session.say(f"{path.stem} is added to this page.")
+
     def choose_model(self, name: str) -> None:
         """Take another model."""
-        self.card = read_card(find_model(name))
+        if name not in self._paths:
+            raise BundleError(name, "there is no such model", "Choose another one")
+        self.card = read_card(self._paths[name])
         side = self.card.size * self.card.spacing_mm
         self.state.update({"model": name, "model_line": _line(self.card), "cube_mm": side})
 
@@ -67,12 +93,12 @@ class Reconstruct(Step):
         obstacle = self._obstacle()
         if obstacle:
             raise EARError("Reconstruction", obstacle, "Do that first")
-        task = reconstruction_task(self.scene, find_model(self.state.model), self._levels(), self.state.device)
+        task = reconstruction_task(self.scene, self._paths[self.state.model], self._levels(), self.state.device)
 
         def show(rebuilt: Any) -> None:
             replaced: Replaced = task.show(rebuilt)
             self.state.update({"run": replaced.run, "step": "results", "arrangement": "spine", "enlarged": ""})
-            self.session.part(Results).shown(replaced.run)
+            self.session.part(Results).rebuilt(replaced)
             if not replaced.before:
                 look_at(self.scene, replaced.run)
             notes = dict.fromkeys(note for one in rebuilt for note in one.notes)
@@ -80,7 +106,7 @@ class Reconstruct(Step):
             done = f"{count} vertebrae rebuilt." if count > 1 else f"{replaced.levels[0]} rebuilt."
             self.session.say(" ".join([done, *notes]), "warning" if notes else "information")
 
-        self.session.start("Reconstruction", task.work, show)
+        self.session.start("Reconstruction", task.work, show, watch=task.nodes)
 
     def _levels(self) -> list[str]:
         nodes = roi_nodes(self.scene)

@@ -13,11 +13,11 @@ from ...report.chart import draw_histogram
 from ...resources import SAMPLE_CASE
 from ...scene.comparisons import comparisons_of
 from ...scene.heatmap import measured_nodes, set_heat_map, set_range
-from ...scene.nodes import Node, find_nodes, remove_nodes
+from ...scene.nodes import Node, find_node, find_nodes, remove_nodes
 from ...scene.review import MARK, jump, mark, worst_point
 from ...scene.tables import show_histogram
 from ...scene.tasks import comparison_task
-from ..references import Reference, read_reference
+from ..references import OPENED, Reference, read_reference
 from .results import Results
 from .step import Step, number
 
@@ -37,10 +37,9 @@ class Review(Step):
         self.state.update({"reference": "", "reference_is_ct": False, "threshold_hu": BONE_THRESHOLD_HU})
         self.state.update({"sample_reference": False, "measured": [], "histogram": "", "range_mm": RANGE_MM})
         self.state.update({"heat_map": True, "on_reference": False, "worst": ""})
-        self._reference: Reference | None = None
         self._node: Node | None = None
         self._read: object = None
-        self.bind("Comparison", self.compare, self.use_sample_reference, self.forget_reference, self.type_threshold)
+        self.bind("Comparison", self.compare, self.use_sample_reference, self.type_threshold)
         self.bind("Review", self.show_heat_map, self.choose_range, self.choose_side, self.show_worst, self.show_level)
 
     def refresh(self) -> None:
@@ -96,12 +95,19 @@ class Review(Step):
 
         self.session.start("Reading the reference", read, take)
 
-    def forget_reference(self) -> None:
-        """Take the reference away."""
-        if self._node is not None:
-            remove_nodes(self.scene, [self._node])
+    def clear(self) -> None:
+        remove_nodes(self.scene, [*find_nodes(self.scene, OPENED), *find_nodes(self.scene, MARK)])
         self._node = None
-        self.state.reference = ""
+        self.state.update({"reference": "", "reference_is_ct": False, "threshold_hu": BONE_THRESHOLD_HU})
+        self.state.update({"heat_map": True, "on_reference": False, "sample_reference": False})
+
+    def adopt(self) -> None:
+        """Take the reference that came with a scene."""
+        node = find_node(self.scene, OPENED)
+        if node is not None:
+            is_ct = node.IsA("vtkMRMLScalarVolumeNode") and not node.IsA("vtkMRMLLabelMapVolumeNode")
+            self._node = node
+            self.state.update({"reference": node.GetName(), "reference_is_ct": is_ct})
 
     def type_threshold(self, text: Any) -> None:
         """The bone threshold of a CT, HU."""
@@ -124,7 +130,7 @@ class Review(Step):
             self.session.part(Results).shown(run)
             self.session.say(" ".join(remarks), "warning" if remarks else "information")
 
-        self.session.start("Comparison", task.work, show)
+        self.session.start("Comparison", task.work, show, watch=task.nodes)
 
     def show_heat_map(self, on: bool) -> None:
         """Show distances as colours, or each vertebra in its own."""
@@ -160,7 +166,6 @@ class Review(Step):
         jump(self.scene, point)
 
     def _take(self, reference: Reference) -> None:
-        self.forget_reference()
-        remove_nodes(self.scene, find_nodes(self.scene, MARK))
+        remove_nodes(self.scene, [*find_nodes(self.scene, OPENED), *find_nodes(self.scene, MARK)])
         self._node = reference.show(self.scene)
         self.state.update({"reference": reference.name, "reference_is_ct": reference.is_ct})

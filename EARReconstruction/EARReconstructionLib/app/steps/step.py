@@ -33,6 +33,10 @@ class Step(ABC):
     def refresh(self) -> None:
         """Bring the state up to date with the scene."""
 
+    @abstractmethod
+    def clear(self) -> None:
+        """Take away what is shown, for the next case."""
+
     @property
     def scene(self) -> Scene:
         """The page's scene."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +13,7 @@ from ...scene.checks import GEOMETRY, warnings
 from ...scene.neighbours import between, next_roi
 from ...scene.nodes import LEVEL, Node, find_nodes, remove_nodes
 from ...scene.observers import Observers
+from ...scene.placing import ANCHORS, roi_of_level, show_rois, whole_spine
 from ...scene.radiographs import geometry_of
 from ...scene.rois import ROI, roi_nodes, roi_of, show_crop, show_roi
 from ...vertebra import LEVELS, VertebraROI
@@ -20,8 +22,8 @@ from .step import Step, number
 
 
 class Vertebrae(Step):
-    """State: vertebrae (rows of the list), selected (node id, or ""), size (R, A, S in mm of that one), levels, cubes
-    (whether the model's are shown), geometry_warnings."""
+    """State: vertebrae (rows of the list), selected (node id, or ""), size (R, A, S in mm of that one), levels, free
+    (of these), next_level (to add), cubes (whether the model's are shown), can_undo, geometry_warnings."""
 
     name, title = "vertebrae", "Vertebrae"
 
@@ -33,12 +35,19 @@ class Vertebrae(Step):
                 "selected": "",
                 "size": [],
                 "levels": list(LEVELS),
+                "free": [],
+                "next_level": "",
                 "cubes": False,
+                "can_undo": False,
             }
         )
         self._observed: list[Node] = []
+        self._wanted = ""
+        self._offered: object = None
         self._observers = Observers()
-        self.bind("Adding a vertebra", self.add_next, self.fill_between)
+        self.scene.SetUndoOn()
+        self.bind("Adding a vertebra", self.choose_next, self.add_next, self.fill_between, self.add_whole_spine)
+        self.bind("Undo", self.undo)
         self.bind("Changing a vertebra", self.select_vertebra, self.rename_vertebra, self.resize_vertebra)
         self.bind("Changing a vertebra", self.delete_vertebra, self.hide_vertebra, self.show_cubes)
 
@@ -54,26 +63,43 @@ class Vertebrae(Step):
         self.state.size = [round(side, 1) for side in roi_of(active).size_mm] if active else []
         names = [node.GetAttribute(LEVEL) for node in nodes]
         words = f"{names[0]} to {names[-1]}" if len(names) > 1 else "".join(names)
+        self._choose_next(names)
+        self.state.can_undo = self.scene.GetNumberOfUndoLevels() > 0
         self.summarise(bool(names), f"{len(names)} · {words}" if len(names) > 1 else words or "none yet")
 
+    def clear(self) -> None:
+        remove_nodes(self.scene, roi_nodes(self.scene))
+        self.scene.ClearUndoStack()
+        self.scene.ClearRedoStack()
+
+    def choose_next(self, level: str) -> None:
+        """The level that is added next."""
+        self._wanted = level
+
     def add_next(self) -> None:
-        """Put the neighbour of the boxes that are there."""
-        existing = [roi_of(node) for node in find_nodes(self.scene, ROI)]
-        node = show_roi(self.scene, next_roi(existing, geometry_of(self.scene)))
-        self._show_cube(node)
-        self.session.stage.boxes.activate(node)
-        self.session.say(f"{node.GetName()}: drag its middle onto the vertebra, in both X-rays.")
+        """Put a box where those that are there let expect it."""
+        roi = roi_of_level(self.state.next_level, self._rois(), geometry_of(self.scene))
+        self._show([roi])
+        self.session.say(f"{roi.level}: drag its middle onto the vertebra, in both X-rays.")
 
     def fill_between(self) -> None:
         """Put the vertebrae that are missing between those that are there."""
-        missing = between([roi_of(node) for node in find_nodes(self.scene, ROI)], geometry_of(self.scene))
+        missing = between(self._rois(), geometry_of(self.scene))
         if not missing:
             raise GeometryError(
                 "Fill between", "no level is missing between the boxes", "Put the top and the bottom one"
             )
-        for roi in missing:
-            self._show_cube(show_roi(self.scene, roi))
+        self._show(missing)
         self.session.say(f"{len(missing)} added: check each in both X-rays.")
+
+    def add_whole_spine(self) -> None:
+        """Put three boxes from which the others can be filled in."""
+        self._show(whole_spine(geometry_of(self.scene)))
+        self.session.say(f"Drag {', '.join(ANCHORS)} onto their vertebrae in both X-rays, then press Fill between.")
+
+    def undo(self) -> None:
+        """Take back the last change of the boxes that was made here."""
+        self.scene.Undo()
 
     def select_vertebra(self, node_id: str) -> None:
         """Give the handles to a box, or take them away."""
@@ -82,6 +108,7 @@ class Vertebrae(Step):
     def rename_vertebra(self, node_id: str, level: str) -> None:
         """Give a box another level."""
         node = self._node(node_id)
+        self.scene.SaveStateForUndo()
         show_roi(self.scene, replace(roi_of(node), level=level), node)
 
     def resize_vertebra(self, axis: int, text: Any) -> None:
@@ -91,11 +118,14 @@ class Vertebrae(Step):
         if side is None:
             raise GeometryError(f"vertebra {roi.level}", f"{text!r} is no size", "Give millimetres")
         r, a, s = (side if n == axis else old for n, old in enumerate(roi.size_mm))
+        self.scene.SaveStateForUndo()
         show_roi(self.scene, VertebraROI(roi.level, roi.centre_ras_mm, (r, a, s)), node)
 
     def delete_vertebra(self, node_id: str) -> None:
         """Take a box away."""
-        remove_nodes(self.scene, [self._node(node_id)])
+        node = self._node(node_id)
+        self.scene.SaveStateForUndo()
+        remove_nodes(self.scene, [node])
 
     def hide_vertebra(self, node_id: str) -> None:
         """Hide a box, or show it again."""
@@ -107,6 +137,28 @@ class Vertebrae(Step):
         self.state.cubes = not self.state.cubes
         for node in roi_nodes(self.scene):
             self._show_cube(node)
+
+    def _rois(self) -> list[VertebraROI]:
+        """In the order in which they were made."""
+        return [roi_of(node) for node in find_nodes(self.scene, ROI)]
+
+    def _show(self, rois: list[VertebraROI]) -> None:
+        """Add boxes; the first one gets the handles."""
+        self.scene.SaveStateForUndo()
+        nodes = show_rois(self.scene, rois)
+        for node in nodes:
+            self._show_cube(node)
+        self.session.stage.boxes.activate(nodes[0])
+
+    def _choose_next(self, used: list[str]) -> None:
+        """Offer the levels that are free; the choice is the likely one until someone chooses another."""
+        free = [level for level in LEVELS if level not in used]
+        likely = free[0] if free else ""
+        with suppress(GeometryError):
+            likely = next_roi(self._rois(), geometry_of(self.scene)).level
+        if (used, likely) != self._offered:
+            self._offered, self._wanted = (used, likely), ""
+        self.state.update({"free": free, "next_level": self._wanted if self._wanted in free else likely})
 
     def _observe(self, nodes: list[Node]) -> None:
         """Hear of boxes that are dragged in a view."""

@@ -8,7 +8,8 @@ from typing import Any
 
 from ...errors import EARError, GeometryError, RadiographError
 from ...geometry import PRESETS
-from ...radiograph import ROLES
+from ...job import Cancel, Progress
+from ...radiograph import ROLES, Radiograph, read_radiograph
 from ...resources import SAMPLE_CASE
 from ...scene.loading import (
     CASE,
@@ -17,12 +18,12 @@ from ...scene.loading import (
     asked_fact,
     distances_source,
     load_case,
-    load_radiograph,
     set_angles,
     set_distances,
     set_preset,
+    show_radiographs,
 )
-from ...scene.nodes import Node, remove_nodes
+from ...scene.nodes import Node
 from ...scene.radiographs import (
     FACTS,
     geometry_of,
@@ -32,8 +33,6 @@ from ...scene.radiographs import (
     set_bone_white,
     view_of,
 )
-from ...scene.results import remove_results, runs
-from ...scene.rois import roi_nodes
 from ...scene.views import TITLES
 from .step import Step, number
 
@@ -50,8 +49,8 @@ _SOURCES = {IMAGE: "from the image", MANUAL: "typed", CASE: "from the case"}
 
 
 class XRays(Step):
-    """State: xrays (by role: name, size, source, notes, distances), asked (by role: what its file leaves open), answer
-    (by role), preset, presets, bone_white, angle."""
+    """State: xrays (by role: name, size, notes, geometry, its source, greys, those shown), asked (by role: what its
+    file leaves open), answer (by role), preset, presets, bone_white, angle."""
 
     name, title = "xrays", "X-rays"
 
@@ -61,7 +60,8 @@ class XRays(Step):
         self._waiting: dict[str, tuple[Path, dict[str, Any]]] = {}
         self.bind("Opening the sample case", self.open_sample)
         self.bind("Opening a radiograph", self.give_answer)
-        self.bind("Geometry", self.choose_preset, self.type_geometry, self.toggle_bone)
+        self.bind("Geometry", self.choose_preset, self.type_geometry)
+        self.bind("Display", self.toggle_bone, self.choose_contrast)
         self.bind("Starting over", self.start_over)
 
     def refresh(self) -> None:
@@ -120,45 +120,67 @@ class XRays(Step):
         for node in radiograph_nodes(self.scene).values():
             set_bone_white(node, not self.state.bone_white)
 
+    def choose_contrast(self, role: str, low: float, high: float) -> None:
+        """The grey values shown as black and as white."""
+        if high > low:
+            radiograph_nodes(self.scene)[role].GetDisplayNode().SetWindowLevelMinMax(low, high)
+
     def start_over(self) -> None:
         """Empty the page."""
-        for run in runs(self.scene):
-            remove_results(self.scene, run)
-        remove_nodes(self.scene, roi_nodes(self.scene))
+        for part in self.session.parts:
+            part.clear()
+        self.session.say("")
+        self.state.step = "xrays"
+
+    def clear(self) -> None:
         for node in radiograph_nodes(self.scene).values():
             remove_radiograph(self.scene, node)
         self._waiting.clear()
-        self.session.say("")
-        self.state.update({"step": "xrays", "arrangement": "xrays", "enlarged": "", "sample_reference": False})
 
     def _load(self, role: str, path: Path, facts: dict[str, Any]) -> None:
+        """Read a file off the event loop, and show it or ask for what it leaves open."""
         self._waiting.pop(role, None)
-        try:
-            load_radiograph(self.scene, path, role, preset=self.state.preset, **facts)
-        except RadiographError as error:
-            fact = asked_fact(error)
-            if fact is None or fact in facts:
-                raise
-            self._waiting[role] = path, facts
-            question = {"fact": fact, "name": path.name, "cause": error.cause, "words": _QUESTIONS[fact]}
-            self.state.asked = {**self.state.asked, role: question}
-            self.state.answer = {**self.state.answer, role: "bright" if fact == "bone" else ""}
-            return
-        self.session.say("")
-        self.state.sample_reference = False
-        if len(radiograph_nodes(self.scene)) == len(ROLES):
-            self.state.step = "vertebrae"
+
+        def read(_: Progress, __: Cancel) -> Radiograph | RadiographError:
+            try:
+                return read_radiograph(path, role, **facts)
+            except RadiographError as error:  # it may be no trouble but a question
+                return error
+
+        def show(found: Radiograph | RadiographError) -> None:
+            if isinstance(found, RadiographError):
+                self._ask(role, path, facts, found)
+                return
+            show_radiographs(self.scene, {role: found}, preset=self.state.preset)
+            self.state.sample_reference = False
+            if len(radiograph_nodes(self.scene)) == len(ROLES):
+                self.state.step = "vertebrae"
+
+        self.session.start("Opening the X-ray", read, show)
+
+    def _ask(self, role: str, path: Path, facts: dict[str, Any], error: RadiographError) -> None:
+        fact = asked_fact(error)
+        if fact is None or fact in facts:
+            raise error
+        self._waiting[role] = path, facts
+        question = {"fact": fact, "name": path.name, "cause": error.cause, "words": _QUESTIONS[fact]}
+        self.state.asked = {**self.state.asked, role: question}
+        self.state.answer = {**self.state.answer, role: "bright" if fact == "bone" else ""}
 
 
 def _facts(node: Node) -> dict[str, Any]:
     """What the page tells of a radiograph; its pixels are left alone, for this is asked with every change."""
     view, facts = view_of(node), json.loads(node.GetAttribute(FACTS))
-    source = distances_source(node)
+    source, display = distances_source(node), node.GetDisplayNode()
+    low, high = node.GetImageData().GetScalarRange()
+    shown = [display.GetWindowLevelMin(), display.GetWindowLevelMax()]
     return {
         "name": Path(facts["path"]).name,
         "size": f"{view.width} x {view.height} pixels of {view.pixel_mm:.3g} mm",
         "notes": facts["notes"],
         "geometry": {name: getattr(view, name) for name in ("sod_mm", "sdd_mm", "alpha_deg", "beta_deg")},
+        "greys": [min(low, shown[0]), max(high, shown[1])],
+        "shown": shown,
         "source": _SOURCES.get(source, f"preset {source}"),
     }
 

@@ -42,3 +42,9 @@ window.trame.utils.ear = ear;
 
 // A file that misses its field must not replace the page.
 for (const name of ["dragover", "drop"]) window.addEventListener(name, (event) => event.preventDefault());
+
+// A view that was hidden comes back with its last small picture: it waits for one of its size.
+window.addEventListener("load", ({ target }) => {
+  if (target.tagName !== "IMG" || !target.closest(".view")) return;
+  target.style.visibility = target.naturalWidth < Math.max(64, target.clientWidth / 2) ? "hidden" : "visible";
+}, true);
