@@ -12,8 +12,11 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 SYSTEM_PACKAGES := libegl1 libegl-mesa0 libgl1 libgl1-mesa-dri libxrender1 fonts-dejavu-core \
   libxkbcommon0 libfontconfig1 libglib2.0-0 libdbus-1-3
 
+# What the tests of `ear app` look at it with.
+BROWSER_PACKAGES := chromium chromium-driver
+
 .DEFAULT_GOAL := help
-.PHONY: help demo app training test lint system clean
+.PHONY: help demo app training test lint system browser clean
 .NOTPARALLEL:
 
 help:
@@ -35,7 +38,7 @@ app: system $(VENV)/.installed-app
 training: system $(VENV)/.installed-training
 	@echo "Ready: $(BIN)/ear prepare, train, evaluate, study. See README.md."
 
-test: lint system
+test: lint system browser
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
 lint: $(VENV)/.installed-test
@@ -74,23 +77,35 @@ $(VENV)/.installed-torch:
 	@$(PIP) install $(TORCH)
 	@touch $@
 
-# Never fails: what draws nothing works without it, and what draws says so.
+# Installs packages where apt-get can: $(1) says what for, $(2) what is missing, $(3) are the packages. Never fails.
+define install_packages
+	test -n "$(2)" || exit 0; \
+	install="apt-get install --yes --no-install-recommends $(3)"; \
+	if ! command -v apt-get >/dev/null; then \
+	  echo "Missing for $(1):$(2). Install the packages that hold them, and go on."; exit 0; \
+	elif [ "$$(id -u)" = 0 ]; then as_root="env"; \
+	elif sudo -n true 2>/dev/null; then as_root="sudo -n env"; \
+	else echo "Missing for $(1):$(2). To have them: sudo $$install"; exit 0; fi; \
+	echo "Installing what it takes for $(1): $(3)"; \
+	{ $$as_root apt-get update -qq && $$as_root DEBIAN_FRONTEND=noninteractive $$install -qq >/dev/null; } \
+	  || echo "That did not work; by hand: sudo $$install"
+endef
+
+# What draws nothing works without it, and what draws says so.
 system:
 	@libraries=$$(PATH="$$PATH:/sbin:/usr/sbin" ldconfig -p 2>/dev/null); \
 	missing=""; for library in libEGL.so.1 libGL.so.1 libXrender.so.1 libxkbcommon.so.0 libfontconfig.so.1 \
       libglib-2.0.so.0 libdbus-1.so.3; do \
 	  case "$$libraries" in *$$library*) ;; *) missing="$$missing $$library" ;; esac; \
 	done; \
-	test -n "$$missing" || exit 0; \
-	install="apt-get install --yes --no-install-recommends $(SYSTEM_PACKAGES)"; \
-	if ! command -v apt-get >/dev/null; then \
-	  echo "Missing for pictures without a screen:$$missing. Install the packages that hold them, and go on."; exit 0; \
-	elif [ "$$(id -u)" = 0 ]; then as_root="env"; \
-	elif sudo -n true 2>/dev/null; then as_root="sudo -n env"; \
-	else echo "Missing for pictures without a screen:$$missing. To have them: sudo $$install"; exit 0; fi; \
-	echo "Installing what it takes to draw without a screen: $(SYSTEM_PACKAGES)"; \
-	{ $$as_root apt-get update -qq && $$as_root DEBIAN_FRONTEND=noninteractive $$install -qq >/dev/null; } \
-	  || echo "That did not work; by hand: sudo $$install"
+	$(call install_packages,pictures without a screen,$$missing,$(SYSTEM_PACKAGES))
+
+# The tests of the page are skipped without it, and say so.
+browser:
+	@missing=""; for program in chromium chromedriver; do \
+	  command -v $$program >/dev/null || missing="$$missing $$program"; \
+	done; \
+	$(call install_packages,the tests in a browser,$$missing,$(BROWSER_PACKAGES))
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
