@@ -17,7 +17,7 @@ MODULES = ("EARReconstruction", "EARTraining")
 # What this environment has and Slicer's Python has not.
 NOT_IN_SLICER = (
     *("torch", "safetensors", "matplotlib", "pandas", "typer", "rich", "lightning", "torchmetrics", "monai", "joblib"),
-    *("dask", "distributed", "tensorboard", "psutil", "yaml", "pytest"),
+    *("dask", "distributed", "tensorboard", "yaml", "pytest"),
 )
 
 LOOK = r"""

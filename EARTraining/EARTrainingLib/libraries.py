@@ -20,6 +20,7 @@ REQUIREMENTS = {
     "lightning": "lightning>=2.6",
     "pandas": "pandas>=2.1",
     "joblib": "joblib>=1.4",
+    "psutil": "psutil>=5.9",
 }
 
 #: What has to be there before: PyTorch for its many builds, the others since 3D Slicer is built with them.

@@ -50,12 +50,12 @@ class TestTable:
         for title, unit, better in METRICS.values():
             assert title
             assert isinstance(unit, str)
-            assert better in ("higher", "lower")
+            assert better in ("higher", "lower", "zero")
 
     def test_a_worse_prediction_is_worse_in_every_direction(self) -> None:
         good = measured(bone(TARGET) + 30, TARGET)
         bad = measured(bone(np.roll(TARGET, 4, 0)) + 60, np.roll(TARGET, 4, 0))
-        for name in set(METRICS) - {"fd_minmax"}:
+        for name in set(METRICS) - {"fd_minmax", "sde_mean_mm"}:
             assert (good[name] > bad[name]) == (METRICS[name][2] == "higher"), name
 
     def test_a_perfect_prediction(self) -> None:
@@ -189,6 +189,9 @@ class TestDistances:
         assert values["assd_mm"] == pytest.approx(gap, abs=0.05)
         assert values["hd95_mm"] == pytest.approx(gap, abs=np.max(spacing) / 3)
         assert values["nsd_1mm"] < 0.01
+        assert values["sde_mean_mm"] == pytest.approx(predicted - target, abs=0.05)
+        assert values["sde_rms_mm"] == pytest.approx(gap, abs=0.1)
+        assert gap < values["sde_max_mm"] < gap + np.max(spacing)
         if gap > 2.5:
             assert values["nsd_2mm"] < 0.01
 
@@ -252,9 +255,7 @@ class TestDistances:
     def test_nothing_predicted(self) -> None:
         values = measured(np.full(TARGET.shape, AIR), np.zeros_like(TARGET))
         assert values["dice"] == values["nsd_1mm"] == values["nsd_2mm"] == 0
-        assert math.isnan(values["assd_mm"])
-        assert math.isnan(values["hd95_mm"])
-        assert np.isfinite([values[name] for name in set(values) - {"assd_mm", "hd95_mm"}]).all()
+        assert all(math.isnan(values[name]) == METRICS[name][0].startswith(("ASSD", "HD", "SDE")) for name in values)
 
     def test_no_target_is_an_error(self) -> None:
         with pytest.raises(ValueError, match="target"):
@@ -286,6 +287,7 @@ class TestWhatIsNoBone:
         values = surface_metrics(ball(5, centre_mm=(-10, 0, 0)), ball(5, centre_mm=(10, 0, 0)), 1.0)
         assert 10 < values["assd_mm"] < values["hd95_mm"] < 21
         assert values["nsd_2mm"] == 0
+        assert math.isnan(values["sde_mean_mm"])
 
     @pytest.mark.filterwarnings("ignore:.*always_return_as_numpy:FutureWarning")
     def test_noise_gets_monais_distances(self) -> None:

@@ -19,15 +19,17 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from EARReconstructionLib.errors import EARError
+from EARReconstructionLib.job import Progress
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
 
 OutputOption = Annotated[Path, typer.Option("--output", "-o", help="Folder for the results.")]
 ModelOption = Annotated[
@@ -39,9 +41,6 @@ ProgressJsonOption = Annotated[
     bool, typer.Option("--progress-json", help="Print one JSON object per line and step, for programs.")
 ]
 OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace earlier results in the output folder.")]
-
-#: Told after each step: steps done, all steps, and what is being done.
-Tell = Callable[[int, int, str], None]
 
 
 def say(event: str, **fields: Any) -> None:
@@ -95,7 +94,7 @@ def seconds(text: str | None) -> float | None:
 @contextmanager
 def progress_bar(
     title: str, total: int | None = None, *, quiet: bool = False, as_events: bool = False
-) -> Iterator[Tell]:
+) -> Iterator[Progress]:
     """A bar on stderr that vanishes when the block ends, or events; yields the function that moves it."""
     if as_events:
 
@@ -105,7 +104,7 @@ def progress_bar(
         yield told
         return
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=Console(stderr=True), disable=quiet, transient=True) as bar:
+    with Bar(*columns, console=Console(stderr=True), disable=quiet, transient=True) as bar:
         task = bar.add_task(title, total=total)
 
         def tell(done: int, total: int, words: str = "") -> None:

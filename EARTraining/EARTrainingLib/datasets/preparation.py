@@ -11,7 +11,7 @@ import json
 import math
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -21,8 +21,10 @@ from typing import Any
 import SimpleITK as sitk
 import torch
 from EARReconstructionLib.errors import Cancelled, EARError
+from EARReconstructionLib.job import Cancel, Progress
 from EARReconstructionLib.volume_io import written_whole
 
+from ..claim import alone
 from ..projection.engine import make_engine
 from .manifest import KEPT, Row, excluded, in_order, write_manifest
 from .parallel import WorkerLost, each
@@ -31,9 +33,6 @@ from .readers.scan import DatasetError, Exclusion, Found, Scan
 from .scan_preparation import OutputError, prepare_scan, written_files
 from .settings import PreparationSettings, differences
 from .split import forced_splits, read_split, split_patients, write_split
-
-#: Told after each scan: scans done, all scans, and which one it was.
-Progress = Callable[[int, int, str], None]
 
 #: Rule under which the manifest counts scans that could not be prepared; the next run tries them again.
 FAILED = "failed"
@@ -84,7 +83,7 @@ def prepare(
     scheduler: str | None = None,
     deepdrr_python: str | Path | None = None,
     progress: Progress | None = None,
-    cancel: Callable[[], bool] | None = None,
+    cancel: Cancel | None = None,
 ) -> Summary:
     """Prepare a data set, or go on with one that was begun.
 
@@ -92,32 +91,33 @@ def prepare(
     deepdrr_python: interpreter for the engine "deepdrr". progress: told after each scan.
     cancel: asked after each scan. A scan that cannot be used becomes a row of the manifest and stops nothing.
 
-    Raises DatasetError for a folder that was begun with other settings or sources, or when no vertebra is left;
-    EARError when the folder cannot be written to, the engine cannot start or a worker dies; Cancelled. What is finished
-    is kept.
+    Raises DatasetError for a folder that was begun with other settings or sources, or when no vertebra is left; Claimed
+    while another run is at work in it; EARError when the folder cannot be written to, the engine cannot start or a
+    worker dies; Cancelled. What is finished is kept.
     """
     out = Path(os.path.abspath(out))
-    plan = make_plan(found, settings, out)
-    _begin(out, settings)
-    failed: list[Exclusion] = []
-    total, done = len(plan.todo) + len(plan.done), len(plan.done)
-    todo = [_absolute(scan) for scan in plan.todo]
-    work = partial(_work, settings=settings, out=out, python=deepdrr_python)
-    try:
-        for outcome in each(work, todo, jobs, scheduler):
-            scan = outcome.scan
-            if outcome.stop is not None:
-                raise EARError(*outcome.stop)
-            if outcome.failure:
-                failed.append(Exclusion(scan.source, scan.patient, scan.series, "", f"{FAILED}: {outcome.failure}"))
-            done += 1
-            if progress is not None:
-                progress(done, total, scan.key)
-            if cancel is not None and cancel():
-                raise Cancelled
-    except WorkerLost as error:
-        raise _worker_lost(out) from error
-    return _finish(found, settings, out, plan.excluded, failed)
+    with alone(out):
+        plan = make_plan(found, settings, out)
+        _begin(out, settings)
+        failed: list[Exclusion] = []
+        total, done = len(plan.todo) + len(plan.done), len(plan.done)
+        todo = [_absolute(scan) for scan in plan.todo]
+        work = partial(_work, settings=settings, out=out, python=deepdrr_python)
+        try:
+            for outcome in each(work, todo, jobs, scheduler):
+                scan = outcome.scan
+                if outcome.stop is not None:
+                    raise EARError(*outcome.stop)
+                if outcome.failure:
+                    failed.append(Exclusion(scan.source, scan.patient, scan.series, "", f"{FAILED}: {outcome.failure}"))
+                done += 1
+                if progress is not None:
+                    progress(done, total, scan.key)
+                if cancel is not None and cancel():
+                    raise Cancelled
+        except WorkerLost as error:
+            raise _worker_lost(out) from error
+        return _finish(found, settings, out, plan.excluded, failed)
 
 
 def _absolute(scan: Scan) -> Scan:

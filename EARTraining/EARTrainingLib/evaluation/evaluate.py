@@ -14,15 +14,17 @@ import pandas as pd
 import torch
 from EARReconstructionLib.bundle import Bundle, load_bundle
 from EARReconstructionLib.errors import EARError
-from EARReconstructionLib.reconstruction import Progress, choose_device
+from EARReconstructionLib.job import Progress
+from EARReconstructionLib.reconstruction import choose_device
 from EARReconstructionLib.volume_io import written_whole
 from joblib import Parallel, delayed
 
+from ..claim import alone
 from ..datasets.manifest import Row
 from ..datasets.prepared import SPLITS, PreparedDataset
-from ..metrics import normalised_fd
+from ..metrics import METRICS, normalised_fd
 from .figures import draw_figures
-from .measurement import TABLE_METRICS, measure
+from .measurement import measure
 from .prediction import Prediction, check_fit, fit_notes, predictions, write_prediction
 from .summary import RESAMPLES, SEED, differences, summarise
 from .tables import write_tables
@@ -32,7 +34,7 @@ RESULT = "evaluation.json"
 #: Rows of finished models, one file each, named after the bundle.
 FINISHED = "finished"
 
-_FORMAT = {"format": "EAR evaluation", "version": 1}
+_FORMAT = {"format": "EAR evaluation", "version": 2}
 
 
 @dataclass(frozen=True)
@@ -69,16 +71,30 @@ def evaluate(
     reference: method that the others are compared with and figures are chosen by; default the first one. jobs:
     processes that measure. printed: rows of a paper for table.md and table.tex.
 
-    Raises EARError's kinds, before the work for whatever can be known then.
+    Raises EARError's kinds, before the work for whatever can be known then; Claimed while another run is at work there.
     """
     work = _checked(bundles, Path(data), Path(out), split)
     reference = next(iter(bundles)) if reference is None else reference
     if reference not in work.methods:
         raise EARError(f"reference {reference!r}", "no model has this name", f"Use one of {', '.join(work.methods)}")
     choose_device(device)
+    with alone(work.out):
+        return _evaluated(work, reference, device, jobs, figures, save_volumes, printed, progress)
+
+
+def _evaluated(
+    work: _Work,
+    reference: str,
+    device: str,
+    jobs: int,
+    figures: bool,
+    save_volumes: bool,
+    printed: Mapping[str, Mapping[str, float]] | None,
+    progress: Progress | None,
+) -> pd.DataFrame:
     rows, fd_bounds = _rows(work, device, jobs, save_volumes, progress)
     notes = [_scale_of_fd(fd_bounds), *_fit_notes(work)]
-    metrics = [name for name in TABLE_METRICS if name in rows]
+    metrics = [name for name in METRICS if name in rows]
     with written_whole(work.out / "rows.csv") as beside:
         rows.to_csv(beside, index=False)
     write_tables(work.out, summarise(rows, metrics), differences(rows, metrics, reference), notes, printed)
@@ -217,7 +233,7 @@ def _key(work: _Work, bundle: Bundle) -> dict[str, Any]:
         "fingerprint": work.dataset.fingerprint,
         "hu_statistics": list(work.dataset.hu_statistics),
         "split": work.split,
-        "metrics": list(TABLE_METRICS),
+        "metrics": list(METRICS),
     }
 
 

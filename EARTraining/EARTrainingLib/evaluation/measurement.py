@@ -2,30 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from EARReconstructionLib.geometry import voxel_sizes_mm
 
-from ..metrics import METRICS, volume_metrics
+from ..metrics import volume_metrics
 from .prediction import Prediction
 
 #: Columns that say which vertebra a row is about; "method" comes before them.
 IDENTIFIERS = ("id", "patient", "source", "series", "level", "region", "split")
 
 REGIONS = {"C": "cervical", "T": "thoracic", "L": "lumbar"}
-
-#: Statistics of the signed surface distance error (negative: the reconstruction lies inside the truth), name ->
-#: (title, unit, which way is better). Of the surface at the threshold, which the figures show; the distances of METRICS
-#: are those of the masks.
-SURFACE_METRICS = {
-    "sde_mean_mm": ("SDE mean", "mm", "zero"),
-    "sde_rms_mm": ("SDE RMS", "mm", "lower"),
-    "sde_max_mm": ("SDE max", "mm", "lower"),
-}
-
-#: Everything that tables know, name -> (title, unit, "higher", "lower" or "zero" is better).
-TABLE_METRICS = {**METRICS, **SURFACE_METRICS}
 
 
 def measure(prediction: Prediction, hu_statistics: tuple[float, float]) -> dict[str, Any]:
@@ -46,11 +33,5 @@ def measure(prediction: Prediction, hu_statistics: tuple[float, float]) -> dict[
         hu_sd=sd,
         spacing_mm=(k, j, i),
     )
-    error = prediction.error
-    surface = {
-        "sde_mean_mm": error.mean_signed_mm if error else math.nan,
-        "sde_rms_mm": error.rms_mm if error else math.nan,
-        "sde_max_mm": error.hd_mm if error else math.nan,
-    }
     names = {name: getattr(row, name) for name in IDENTIFIERS if name != "region"}
-    return {**names, "region": REGIONS[row.level[0]], **values, **surface}
+    return {**names, "region": REGIONS[row.level[0]], **values}

@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 from EARReconstructionLib.volume_io import written_whole
 
-from .measurement import TABLE_METRICS
+from ..metrics import METRICS
 from .summary import FEW_PATIENTS
 
 #: The paper's six columns, and what a surgeon reads. What is in neither stands in table.csv only.
@@ -40,7 +40,7 @@ class Cell:
 
 def heading(metric: str) -> str:
     """Title, unit and arrow of a metric, such as "ASSD [mm] ↓"."""
-    title, unit, better = TABLE_METRICS[metric]
+    title, unit, better = METRICS[metric]
     return " ".join(part for part in (title, f"[{unit}]" if unit else "", ARROWS[better]) if part)
 
 
@@ -52,7 +52,7 @@ def decimals(lines: pd.DataFrame) -> int:
     width = ((lines["high"] - lines["low"]) / 2).median()
     if not width > 0:
         width = lines["sd"].median() / 3  # no interval: one patient
-    if TABLE_METRICS[lines["metric"].iloc[0]][1] == "mm":
+    if METRICS[lines["metric"].iloc[0]][1] == "mm":
         return 2
     return 3 if not width > 0 else min(max(math.ceil(-math.log10(width)) + 1, 2), 4)
 
@@ -182,7 +182,7 @@ def explanation(summary: pd.DataFrame) -> list[str]:
         )
     for method, lines in everything.groupby("method", sort=False):
         if missing := int(lines["missing"].max()):
-            names = ", ".join(TABLE_METRICS[m][0] for m in lines.loc[lines["missing"] > 0, "metric"])
+            names = ", ".join(METRICS[m][0] for m in lines.loc[lines["missing"] > 0, "metric"])
             told.append(f"{method}: {names} could not be computed for {missing} of them, which its means leave out.")
     return told
 
@@ -203,7 +203,7 @@ def _number(value: float, places: int) -> str:
 
 
 def _best(means: Mapping[str, float], metric: str) -> set[str]:
-    better = TABLE_METRICS[metric][2]
+    better = METRICS[metric][2]
     rank = {"higher": lambda x: -x, "lower": lambda x: x, "zero": abs}[better]
     ranks = {method: rank(x) for method, x in means.items() if math.isfinite(x)}
     return {method for method, x in ranks.items() if x == min(ranks.values())} if len(ranks) > 1 else set()
@@ -252,7 +252,7 @@ def _latex_line(texts: Sequence[str]) -> str:
 def _tabular(title: str, metrics: Sequence[str], body: Sequence[str], notes: Sequence[str]) -> str:
     header = []
     for metric in metrics:
-        name, unit, better = TABLE_METRICS[metric]
+        name, unit, better = METRICS[metric]
         parts = (_escaped(name), f"[{_escaped(unit)}]" if unit else "", _LATEX_ARROWS[better])
         header.append(" ".join(part for part in parts if part))
     return "\n".join(

@@ -10,8 +10,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from ..evaluation.figures.sheet import METHOD_COLOURS, add_caption, house_style, save
-from ..evaluation.measurement import TABLE_METRICS
 from ..evaluation.tables import heading
+from ..metrics import METRICS
 
 _LINES = (("-", "o"), ("-", "s"), ("--", "^"))
 
@@ -49,7 +49,7 @@ def draw_matrix(path: Path, lines: pd.DataFrame, models: Sequence[str], metrics:
         for axis, metric in zip(figure.subplots(1, len(metrics), squeeze=False)[0], metrics, strict=True):
             table = lines[lines["metric"] == metric].pivot(index="method", columns="angle_deg", values="mean")
             values = table.loc[list(models), angles].to_numpy(float)
-            better = TABLE_METRICS[metric][2]
+            better = METRICS[metric][2]
             shown = axis.imshow(values, cmap="cividis" if better == "higher" else "cividis_r", aspect="auto")
             for (row, column), value in np.ndenumerate(values):
                 dark = np.isfinite(value) and shown.norm(value) < 0.5

@@ -10,16 +10,16 @@ from typing import Any
 
 import pandas as pd
 from EARReconstructionLib.bundle import Bundle, load_bundle
-from EARReconstructionLib.reconstruction import Progress
+from EARReconstructionLib.job import Progress
 from EARReconstructionLib.report.rendering import NoRendererError
 from EARReconstructionLib.volume_io import written_whole
 
 from ..evaluation.figures.choice import examples
 from ..evaluation.figures.surfaces import draw_distances
-from ..evaluation.measurement import TABLE_METRICS
 from ..evaluation.prediction import Prediction
 from ..evaluation.summary import differences, summarise
 from ..evaluation.tables import Cell, cells, heading
+from ..metrics import METRICS
 from .angle_figures import draw_curves, draw_matrix
 from .angle_rows import SPLIT, measured, predictions_at
 from .report import caption, cost_columns, costs, figure_list, printed
@@ -29,7 +29,7 @@ from .texts import TextTable, document, latex_document, write_text
 #: The three ways of using a model that are compared, as tables and figures name them.
 OWN, ALL, RIGHT = "one model per angle", "one model for all angles", "the model for 90°"
 
-METRICS = ("dice", "assd_mm")
+SHOWN = ("dice", "assd_mm")
 
 #: Angles of the paper's surfaces.
 SHOWN_DEG = (60, 90, 140)
@@ -42,11 +42,11 @@ def report(finished: Finished, device: str, jobs: int, progress: Progress | None
     angles = {run.name: _trained(run) for run in finished.runs}
     tested = [angle for angle in angles.values() if angle is not None]
     rows = measured(bundles, finished.dataset, tested, folder / "finished", device, jobs, progress)
-    metrics = [metric for metric in TABLE_METRICS if metric in rows]
+    metrics = [metric for metric in METRICS if metric in rows]
     summary = _per_angle(rows, metrics)
     compared = compare(rows, angles)
     taken = finished.runs[0].recipe.simulation.acquisition
-    lines = _per_angle(compared, METRICS)
+    lines = _per_angle(compared, SHOWN)
     notes = [
         *caption(finished, summary),
         f"{OWN}: trained and tested at the same angle, with replicated X-rays, as in the paper. {ALL}: trained on "
@@ -55,12 +55,12 @@ def report(finished: Finished, device: str, jobs: int, progress: Progress | None
         f"Trained on X-rays within {2 * taken.alpha_error_deg:g}° of the angle. Tested on X-rays exactly at it, "
         "without noise, of the same vertebrae as they are.",
     ]
-    tables = [*(_table(metric, lines, compared, tested) for metric in METRICS), _cost_table(finished)]
+    tables = [*(_table(metric, lines, compared, tested) for metric in SHOWN), _cost_table(finished)]
     write_csv(folder / "rows.csv", rows)
     write_csv(out / "table.csv", _frame(finished, summary, angles))
     note = finished.scale.note
-    draw_curves(out / "curves.png", lines, METRICS, note)
-    draw_matrix(out / "matrix.png", summary, list(bundles), METRICS, note)
+    draw_curves(out / "curves.png", lines, SHOWN, note)
+    draw_matrix(out / "matrix.png", summary, list(bundles), SHOWN, note)
     drawn = {
         "curves.png": "As Fig. 11 of the paper: means over the test vertebrae; bands: 95 % intervals over patients.",
         "matrix.png": "Every model (row) at every angle (column): means over the test vertebrae.",

@@ -25,8 +25,9 @@ from joblib import Parallel, delayed
 
 from ..datasets.prepared import PreparedDataset
 from ..deformation import UNDEFORMED
-from ..evaluation.measurement import TABLE_METRICS, measure
+from ..evaluation.measurement import measure
 from ..evaluation.prediction import Prediction, Truth
+from ..metrics import METRICS
 from ..projection.acquisition import ACQUISITIONS
 from ..samples import Sample, Samples
 from ..simulation import Simulation
@@ -87,7 +88,7 @@ def measured(
     frames = []
     for done, (name, bundle, angle) in enumerate(pieces):
         path = folder / f"{bundle.sha256[:16]}-{angle}.json"
-        key = {"sha256": bundle.sha256, "data": dataset.fingerprint, "angle_deg": angle, "metrics": list(TABLE_METRICS)}
+        key = {"sha256": bundle.sha256, "data": dataset.fingerprint, "angle_deg": angle, "metrics": list(METRICS)}
         rows = _kept(path, key)
         if rows is None:
             rows = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from EARReconstructionLib.reconstruction import Progress
+from EARReconstructionLib.job import Progress
 
 from ..datasets.preparation import prepare
 from ..datasets.prepared import SPLITS, PreparedDataset

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from EARReconstructionLib.reconstruction import Progress
+from EARReconstructionLib.job import Progress
 from EARReconstructionLib.volume_io import written_whole
 
 from ..datasets.prepared import SPLITS

@@ -13,14 +13,15 @@ from typing import Any
 import torch
 from EARReconstructionLib.bundle import load_bundle
 from EARReconstructionLib.errors import EARError
-from EARReconstructionLib.reconstruction import Progress, choose_device
+from EARReconstructionLib.job import Progress
+from EARReconstructionLib.reconstruction import choose_device
 
+from ..claim import Claim, Claimed
 from ..datasets.prepared import SPLITS, PreparedDataset
 from ..training.data import Data
 from ..training.export import exported
 from ..training.recipe import PRESETS
 from ..training.run import train
-from .claim import Claim, Claimed
 from .pace import Pace, Stopwatch, read_pace
 from .phantom_data import made_data
 from .record import begin, check_begun, recipes
@@ -118,7 +119,7 @@ def run_study(
         with Claim(out / "claims" / "evaluation"):
             return replace(outcome, written=tuple(_reported(study, finished, order, progress)))
     except Claimed as claimed:
-        work.say(f"Not evaluated: {claimed}.")
+        work.say(f"Not evaluated: {claimed.cause}.")
         return outcome
 
 
@@ -156,7 +157,7 @@ def _data(order: Order, head: dict[str, Any], progress: Progress | None) -> Prep
         with Claim(order.out / "claims" / "data"):
             return made_data(scale.phantoms, place, order.jobs, progress)
     except Claimed as claimed:
-        raise StudyError(place, str(claimed), "Run the same command again when it is done") from claimed
+        raise StudyError(place, claimed.cause, "Run the same command again when it is done") from claimed
 
 
 def _chosen(runs: Sequence[Run], only: Sequence[str]) -> list[Run]:
@@ -217,8 +218,8 @@ class _Work:
                 if not self.is_finished(run) and (again or self.failure(run) is None):
                     self._train(run, max_time_s)
         except Claimed as claimed:
-            self.taken[run.name] = str(claimed)
-            self.say(f"{run.name}: {claimed}.")
+            self.taken[run.name] = claimed.cause
+            self.say(f"{run.name}: {claimed.cause}.")
 
     def _train(self, run: Run, max_time_s: float | None) -> None:
         folder, place = self.folder(run), f"run {self.runs.index(run) + 1} of {len(self.runs)}, {run.name}"
@@ -243,6 +244,8 @@ class _Work:
                 progress=note,
                 name=run.folder,
             )
+        except Claimed:  # by somebody who trains it outside of the study
+            raise
         except (EARError, RuntimeError, MemoryError) as error:
             write_text(folder / "failed.json", json.dumps({"reason": _reason(error)}, indent=1) + "\n")
             self.say(f"{place}: failed: {_reason(error)}")

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
+from EARReconstructionLib.job import Progress
 from EARReconstructionLib.networks import NETWORKS, build, parameter_count
-from EARReconstructionLib.reconstruction import Progress
 
 from ..datasets.prepared import PreparedDataset
 from ..training.errors import RecipeError

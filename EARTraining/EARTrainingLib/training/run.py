@@ -9,7 +9,7 @@ import os
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -25,7 +25,9 @@ from EARReconstructionLib.reconstruction import choose_device
 from EARReconstructionLib.volume_io import written_whole
 from lightning.fabric.plugins.environments import SLURMEnvironment, TorchElasticEnvironment
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities import rank_zero_only
 
+from ..claim import alone
 from ..datasets.prepared import PreparedDataset
 from ..losses import edge_scale
 from .checkpoints import ORIGIN, Checkpoints, WholeFiles, read_checkpoint
@@ -73,8 +75,8 @@ def train(
 
     Writes recipe.json, steps.csv, history.csv, pictures/, tensorboard/, last.ckpt and best.ckpt into ``out``.
     Raises DatasetError, RecipeError, DeviceError, CheckpointError (damaged, or of another recipe or data set),
-    NotFiniteError, EARError (full disk, killed worker), and KeyboardInterrupt once the checkpoint is written after a
-    Ctrl-C or SIGTERM.
+    NotFiniteError, Claimed while another run is at work in ``out``, EARError (full disk, killed worker), and
+    KeyboardInterrupt once the checkpoint is written after a Ctrl-C or SIGTERM.
     """
     began, out = time.monotonic(), Path(out)
     dataset = PreparedDataset.open(data)
@@ -85,34 +87,38 @@ def train(
     steps = parts.steps_per_epoch(devices * nodes)
     bundle = out / f"{name or _name(recipe, dataset)}.safetensors"
     checkpoints = Checkpoints(out, began, max_time_s)
-    earlier = _earlier(checkpoints.last, recipe, dataset)
-    if earlier is not None and exported(bundle, recipe, dataset):
-        return bundle
-    statistics = Statistics(**earlier[ORIGIN]["statistics"]) if earlier else _statistics(recipe, dataset)
-    origin = {"recipe": recipe.to_dict(), "data": dataset.fingerprint, "statistics": statistics._asdict()}
-    learner = Learner(parts, statistics, steps, origin, out)
-    callbacks = [History(out), Pictures(out), checkpoints]
-    if progress is not None:
-        callbacks.append(Progress(progress, began))
-    trainer = _trainer(recipe, out, target, (devices, nodes), callbacks, earlier["global_step"] if earlier else None)
-    if trainer.is_global_zero:
-        for path in out.glob(".*.ckpt"):  # what a kill left behind
-            path.unlink()
-        with written_whole(out / "recipe.json") as beside:
-            beside.write_text(json.dumps(recipe.to_dict(), indent=1) + "\n", encoding="utf-8")
-    try:
-        with _quietly(), _in_words(out), _sound_bf16(recipe, target):
-            trainer.fit(learner, parts, ckpt_path=checkpoints.last if earlier else None, weights_only=True)
-    except Stopped as stop:
-        if stop.by_user:
+    # One claim for all devices of a run: the processes of the others are started by the first, or beside it.
+    with nullcontext() if getattr(rank_zero_only, "rank", 0) else alone(out):
+        earlier = _earlier(checkpoints.last, recipe, dataset)
+        if earlier is not None and exported(bundle, recipe, dataset):
+            return bundle
+        statistics = Statistics(**earlier[ORIGIN]["statistics"]) if earlier else _statistics(recipe, dataset)
+        origin = {"recipe": recipe.to_dict(), "data": dataset.fingerprint, "statistics": statistics._asdict()}
+        learner = Learner(parts, statistics, steps, origin, out)
+        callbacks = [History(out), Pictures(out), checkpoints]
+        if progress is not None:
+            callbacks.append(Progress(progress, began))
+        resumed_step = earlier["global_step"] if earlier else None
+        trainer = _trainer(recipe, out, target, (devices, nodes), callbacks, resumed_step)
+        if trainer.is_global_zero:
+            for path in out.glob(".*.ckpt"):  # what a kill left behind
+                path.unlink()
+            with written_whole(out / "recipe.json") as beside:
+                beside.write_text(json.dumps(recipe.to_dict(), indent=1) + "\n", encoding="utf-8")
+        try:
+            with _quietly(), _in_words(out), _sound_bf16(recipe, target):
+                trainer.fit(learner, parts, ckpt_path=checkpoints.last if earlier else None, weights_only=True)
+        except Stopped as stop:
+            if stop.by_user:
+                raise KeyboardInterrupt from None
+            return None
+        except SystemExit:  # what Lightning makes of a Ctrl-C before the first step
             raise KeyboardInterrupt from None
-        return None
-    except SystemExit:  # what Lightning makes of a Ctrl-C before the first step
-        raise KeyboardInterrupt from None
-    if trainer.is_global_zero:
-        best = read_checkpoint(checkpoints.best)
-        learner.load_state_dict(best["state_dict"])
-        export(bundle, learner.best, recipe, dataset, parts.validation, statistics, best[ORIGIN]["validated"], target)
+        if trainer.is_global_zero:
+            best = read_checkpoint(checkpoints.best)
+            validated = best[ORIGIN]["validated"]
+            learner.load_state_dict(best["state_dict"])
+            export(bundle, learner.best, recipe, dataset, parts.validation, statistics, validated, target)
     return bundle
 
 

@@ -9,7 +9,8 @@ from EARReconstructionLib.bundle import save_bundle
 from EARReconstructionLib.model_card import ModelCard
 from EARReconstructionLib.networks import build
 from EARTrainingLib.evaluation import evaluate as module
-from EARTrainingLib.evaluation.measurement import IDENTIFIERS, TABLE_METRICS
+from EARTrainingLib.evaluation.measurement import IDENTIFIERS
+from EARTrainingLib.metrics import METRICS
 
 
 @pytest.fixture(scope="session")
@@ -35,7 +36,7 @@ def cheap(monkeypatch):
     def measure(prediction, _statistics):
         row = prediction.truth.row
         better = 0.1 if np.median(prediction.volume_hu) > -900 else 0.0
-        numbers = {name: 0.5 + better for name in TABLE_METRICS if name != "fd_minmax"}
+        numbers = {name: 0.5 + better for name in METRICS if name != "fd_minmax"}
         return {**{name: getattr(row, name, "lumbar") for name in IDENTIFIERS}, **numbers, "fd": float(len(row.id))}
 
     monkeypatch.setattr(module, "measure", measure)

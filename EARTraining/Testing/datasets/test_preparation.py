@@ -16,6 +16,7 @@ import psutil
 import pytest
 from EARReconstructionLib.errors import Cancelled, EARError
 from EARReconstructionLib.volume_io import read_volume, write_volume
+from EARTrainingLib.claim import Claimed, alone
 from EARTrainingLib.datasets import preparation
 from EARTrainingLib.datasets.preparation import make_plan, prepare
 from EARTrainingLib.datasets.prepared import PreparedDataset
@@ -38,6 +39,12 @@ def whole(tree, tmp_path_factory):
     """That tree prepared without interruption: (folder, summary). Read only."""
     out = tmp_path_factory.mktemp("whole") / "out"
     return out, prepare(read_sources([tree]), SETTINGS, out)
+
+
+def test_a_second_run_in_the_folder_is_refused(tree, tmp_path):
+    with alone(tmp_path / "out"), pytest.raises(Claimed, match=r"out: .* is at work on it"):
+        prepare(read_sources([tree]), SETTINGS, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def contents(folder):

@@ -12,8 +12,9 @@ from EARReconstructionLib.geometry import voxel_sizes_mm
 from EARReconstructionLib.model_card import ModelCard
 from EARReconstructionLib.networks import build
 from EARTrainingLib.datasets.prepared import PreparedDataset
-from EARTrainingLib.evaluation.measurement import IDENTIFIERS, REGIONS, TABLE_METRICS
+from EARTrainingLib.evaluation.measurement import IDENTIFIERS, REGIONS
 from EARTrainingLib.evaluation.prediction import Prediction, Truth
+from EARTrainingLib.metrics import METRICS
 from scipy import ndimage
 
 #: Five test vertebrae of three patients; one patient has three.
@@ -130,7 +131,7 @@ def cheap(monkeypatch):
     """Numbers that cost nothing, where only the way of a row through the evaluation is of interest."""
     from EARTrainingLib.evaluation import evaluate
 
-    others = {name: 0.5 for name in TABLE_METRICS if name != "fd_minmax"}
+    others = {name: 0.5 for name in METRICS if name != "fd_minmax"}
 
     def measure(prediction, _statistics):
         row = prediction.truth.row

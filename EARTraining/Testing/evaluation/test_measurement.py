@@ -5,8 +5,9 @@ import math
 import numpy as np
 import pytest
 from EARReconstructionLib.geometry import cube_affine
-from EARTrainingLib.evaluation.measurement import IDENTIFIERS, TABLE_METRICS, measure
+from EARTrainingLib.evaluation.measurement import IDENTIFIERS, measure
 from EARTrainingLib.evaluation.prediction import Prediction, Truth
+from EARTrainingLib.metrics import METRICS
 
 STATISTICS = (-900.0, 300.0)
 
@@ -47,7 +48,7 @@ def test_who_it_is_about(truths, make_perfect):
         "region": "cervical",
         "split": "test",
     }
-    assert set(row) == {*IDENTIFIERS, *TABLE_METRICS} - {"fd_minmax"}
+    assert set(row) == {*IDENTIFIERS, *METRICS} - {"fd_minmax"}
 
 
 @pytest.mark.parametrize("by_mm", [2.0, -2.0])

@@ -11,6 +11,7 @@ from typing import ClassVar
 import pytest
 import torch
 from EARReconstructionLib.errors import EARError
+from EARTrainingLib.claim import Claimed
 from EARTrainingLib.studies import angles, losses, running
 from EARTrainingLib.studies.running import Order, run_study
 from EARTrainingLib.studies.scales import StudyError
@@ -175,13 +176,21 @@ class TestSpread:
         claim = order.out / "claims" / "edge"
         run_study(study, replace(order, only=("recon",)))
         claim.parent.mkdir(exist_ok=True)
-        claim.write_text(json.dumps({"host": "node7", "process": 1}))
+        claim.write_text(json.dumps({"host": "node7", "process": 1, "started": 0}))
         outcome = run_study(study, order)
         assert trainer.calls == ["recon", "freq", "proj"]
         assert outcome.states["+edge"] == ELSEWHERE
         assert "node7" in outcome.reasons["+edge"]
         assert not outcome.settled
         os.utime(claim, (0, 0))  # left behind long ago
+        assert run_study(study, order).settled
+
+    def test_a_run_that_is_trained_outside_of_the_study_has_not_failed(self, study, order, trainer):
+        trainer.errors["edge"] = Claimed("edge", "process 7 on node7 is at work on it", "Wait")
+        outcome = run_study(study, order)
+        assert outcome.states["+edge"] == ELSEWHERE
+        assert outcome.reasons["+edge"] == "process 7 on node7 is at work on it"
+        trainer.errors.clear()
         assert run_study(study, order).settled
 
 

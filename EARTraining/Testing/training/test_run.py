@@ -10,6 +10,7 @@ import pytest
 import torch
 from EARReconstructionLib.bundle import load_bundle
 from EARReconstructionLib.errors import DeviceError, EARError
+from EARTrainingLib.claim import Claimed
 from EARTrainingLib.datasets.readers.scan import DatasetError
 from EARTrainingLib.samples import Samples
 from EARTrainingLib.training import history
@@ -241,6 +242,18 @@ class TestTrouble:
 
 
 class TestRefused:
+    def test_while_another_run_is_at_work_in_the_folder(self, run, recipe, tmp_path):
+        seen = []
+
+        def second(_event):
+            with pytest.raises(Claimed, match="is at work on it"):
+                run(recipe, tmp_path)
+            seen.append(True)
+
+        run(recipe, tmp_path, one_step=True, progress=second)
+        assert seen
+        assert run(recipe, tmp_path) is not None
+
     def test_before_anything_is_written(self, prepared, recipe, tmp_path, small_dataset, monkeypatch):
         alone = small_dataset.write_dataset(tmp_path / "alone", (("p1", "train", "VerSe20", ("L1", "L2")),))
         monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
