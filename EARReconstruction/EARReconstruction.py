@@ -42,6 +42,7 @@ class EARReconstruction(ScriptedLoadableModule):
             "The method is the edge-aware reconstruction network EAR of arXiv 2407.20937."
         )
         slicer.app.connect("startupCompleted()", registerSampleData)
+        slicer.app.connect("startupCompleted()", registerLayouts)
 
 
 #: SHA256 of the files of the sample case.
@@ -66,6 +67,15 @@ def registerSampleData():
         # The button shows them as the radiographs that they are, with geometry, vertebrae and reference.
         customDownloader=showSampleCase,
     )
+
+
+def registerLayouts():
+    """Let a saved scene find the views that it was saved with, before the module is opened."""
+    from EARReconstructionLib.scene.layouts import add_layouts
+
+    manager = slicer.app.layoutManager()
+    if manager is not None:
+        add_layouts(manager.layoutLogic().GetLayoutNode())
 
 
 def showSampleCase(source=None):

@@ -15,8 +15,7 @@ from ..scene.comparisons import comparisons_of
 from ..scene.nodes import find_node
 from ..scene.results import runs
 from ..scene.review import jump, mark, worst_point
-from ..scene.review_layout import show_numbers
-from ..scene.tables import STATISTICS
+from ..scene.tables import STATISTICS, show_numbers
 from ..scene.tasks import comparison_task, export_task
 from . import settings
 from .host import Panel

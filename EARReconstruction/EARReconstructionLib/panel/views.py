@@ -8,9 +8,8 @@ from typing import Any
 import slicer
 
 from ..scene import side_by_side
-from ..scene.layout import LAYOUT_ID, add_layout
+from ..scene.layouts import COMPARED_ID, NUMBERS_ID, XRAYS_ID, add_layouts
 from ..scene.nodes import REFERENCE, find_node
-from ..scene.review_layout import REVIEW_LAYOUT_ID, add_review_layout
 
 XRAYS, NUMBERS, SIDE_BY_SIDE = range(3)
 
@@ -19,19 +18,19 @@ def current_views() -> int:
     """Which of ours the main window has, or -1."""
     manager = slicer.app.layoutManager()
     layout = manager.layout if manager is not None else -1
-    if layout > side_by_side.LAYOUT_ID:
+    if layout > COMPARED_ID:
         return SIDE_BY_SIDE
-    return {LAYOUT_ID: XRAYS, REVIEW_LAYOUT_ID: NUMBERS}.get(layout, -1)
+    return {XRAYS_ID: XRAYS, NUMBERS_ID: NUMBERS}.get(layout, -1)
 
 
 def show_xrays_and_spine() -> None:
     """AP and lateral over the axial plane and 3-D."""
-    _arrange(add_layout)
+    _arrange(lambda _: XRAYS_ID)
 
 
 def show_spine_and_numbers() -> None:
     """3-D beside the histogram and the table."""
-    _arrange(add_review_layout)
+    _arrange(lambda _: NUMBERS_ID)
 
 
 def show_side_by_side(runs: Sequence[str], range_mm: float) -> None:
@@ -47,10 +46,12 @@ def show_side_by_side(runs: Sequence[str], range_mm: float) -> None:
     side_by_side.look_from_front(scene)
 
 
-def _arrange(add: Callable[[Any], int]) -> None:
+def _arrange(choose: Callable[[Any], int]) -> None:
     manager = slicer.app.layoutManager()
     if manager is None:
         return
     if side_by_side.is_side_by_side(slicer.mrmlScene):
         side_by_side.leave(slicer.mrmlScene)
-    manager.setLayout(add(manager.layoutLogic().GetLayoutNode()))
+    layout_node = manager.layoutLogic().GetLayoutNode()
+    add_layouts(layout_node)
+    manager.setLayout(choose(layout_node))

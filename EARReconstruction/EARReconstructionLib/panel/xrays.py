@@ -12,13 +12,14 @@ from slicer.i18n import tr as _
 
 from ..errors import RadiographError
 from ..radiograph import ROLES
-from ..scene.layout import RadiographViews, add_layout
+from ..scene.layout import RadiographViews
 from ..scene.loading import load_radiographs, path_of_volume, role_of
 from ..scene.nodes import KIND
 from ..scene.radiographs import is_bone_white, radiograph_nodes, radiograph_of, set_bone_white
 from . import settings
 from .host import Panel
 from .section import Section
+from .views import show_xrays_and_spine
 from .xray_contrast import Contrast
 from .xray_geometry import Geometry
 from .xray_question import Question
@@ -140,10 +141,7 @@ class XRaysSection(Section):
 
     def showViews(self) -> None:
         """Bring up our views, and show each radiograph whole."""
-        manager = slicer.app.layoutManager()
-        if manager is not None:
-            layoutNode = manager.layoutLogic().GetLayoutNode()
-            layoutNode.SetViewArrangement(add_layout(layoutNode))
+        show_xrays_and_spine()
         # Views that appear now get their size when the window is laid out.
         qt.QTimer.singleShot(0, self._fit)
 

@@ -13,20 +13,13 @@ from vtkmodules.vtkCommonDataModel import vtkBoundingBox
 
 from ..errors import EARError
 from .heatmap import LEGEND, RANGE_MM, set_range, update_legend
+from .layouts import COMPARED_GROUP, COMPARED_ID, add_layouts
+from .layouts import COMPARED_TAGS as TAGS
 from .nodes import KIND, REFERENCE, RUN, SURFACE, Node, Scene, find_nodes, remove_nodes
 from .rendering import RENDERING
 from .views import STANDARD_VIEWS, VIEW_TAGS
 
-#: Number of the layout with one view; those with more follow. Beside layout.LAYOUT_ID.
-LAYOUT_ID = 2420
-
 MOST_RUNS = 4
-
-#: Singleton tags of the views.
-TAGS = tuple(f"EARCompared{n}" for n in range(1, MOST_RUNS + 2))
-
-#: Group of the views: turning one turns the others, and no other view.
-VIEW_GROUP = 25
 
 _DARK = (0.06, 0.08, 0.1)
 
@@ -35,21 +28,6 @@ _BEFORE = "EAR.visibleBefore"
 
 #: Room around what fills a view, as a multiple of it.
 _MARGIN = 1.1
-
-
-def layout_description(views: int) -> str:
-    """So many 3-D views as 3D Slicer's XML, in rows of at most three."""
-    per_row = 2 if views == 4 else 3
-    items = [
-        f'<item><view class="vtkMRMLViewNode" singletontag="{tag}">'
-        f'<property name="viewgroup" action="default">{VIEW_GROUP}</property></view></item>'
-        for tag in TAGS[:views]
-    ]
-    rows = [
-        f'<item><layout type="horizontal" split="true">{"".join(items[n : n + per_row])}</layout></item>'
-        for n in range(0, views, per_row)
-    ]
-    return f'<layout type="vertical" split="true">{"".join(rows)}</layout>'
 
 
 def show_side_by_side(
@@ -86,10 +64,8 @@ def show_side_by_side(
             display.AddViewNodeID(view)
     set_range(scene, range_mm)
     update_legend(scene)
-    number = LAYOUT_ID + len(shown)
-    if not layout_node.IsLayoutDescription(number):
-        layout_node.AddLayoutDescription(number, layout_description(len(shown)))
-    return number
+    add_layouts(layout_node)
+    return COMPARED_ID + len(shown)
 
 
 def look_from_front(scene: Scene) -> None:
@@ -157,7 +133,7 @@ def _view(scene: Scene, tag: str, label: str) -> None:
         node.SetSingletonTag(tag)
         node.SetLayoutName(tag)
         node = scene.AddNode(node)
-    node.SetViewGroup(VIEW_GROUP)  # all of this anew: clearing the scene has given it its defaults again
+    node.SetViewGroup(COMPARED_GROUP)  # all of this anew: clearing the scene has given it its defaults again
     node.SetBoxVisible(False)
     node.SetAxisLabelsVisible(False)
     node.SetBackgroundColor(*_DARK)

@@ -11,6 +11,7 @@ from vtkmodules.util.numpy_support import numpy_to_vtk
 from vtkmodules.vtkCommonCore import vtkStringArray
 
 from .folders import file_under
+from .layouts import NUMBERS_TAG
 from .nodes import Node, Scene, add_node, all_or_nothing, find_node, find_nodes, remove_nodes
 
 if TYPE_CHECKING:
@@ -76,6 +77,17 @@ def show_histogram(
         chart.SetYAxisTitle("share of points (%)")
         chart.SetLegendVisibility(True)
     return chart
+
+
+def show_numbers(scene: Scene, run: str) -> None:
+    """Show the histogram and the statistics of a run in the views of the layout; nothing where it has none."""
+    for view_class, kind, setter in (
+        ("vtkMRMLPlotViewNode", CHART, "SetPlotChartNodeID"),
+        ("vtkMRMLTableViewNode", STATISTICS, "SetTableNodeID"),
+    ):
+        view, node = scene.GetSingletonNode(NUMBERS_TAG, view_class), find_node(scene, kind, run=run)
+        if view is not None:
+            getattr(view, setter)(node.GetID() if node else None)
 
 
 def remove_tables(scene: Scene, run: str) -> None:

@@ -136,6 +136,29 @@ class TestLifeCycle:
         picture = driver.desktop.grab(driver.view("EARFrontal"))
         assert picture.std() > 30
 
+    def test_a_saved_scene_before_the_module_is_opened(self, driver: Any, slicer: Any, tmp_path: Path) -> None:
+        """Its views are there: Slicer has learned our layouts at its start."""
+        driver.click("sampleButton")
+        assert slicer.util.saveScene(str(tmp_path / "scene.mrb"))
+        program = (
+            "import sys; from pathlib import Path; sys.path[:0] = sys.argv[1:3]\n"
+            "from standin.desktop import Desktop\n"
+            "desktop = Desktop()\n"
+            "desktop.show_main_window()\n"
+            "desktop.load_module(Path(sys.argv[2]) / 'EARReconstruction.py')\n"
+            "import slicer\n"
+            "slicer.util.loadScene(sys.argv[3])\n"
+            "desktop.process_events()\n"
+            "desktop.check()\n"
+            "print(*desktop.layout_manager().sliceViewNames())\n"
+            "desktop.close()\n"
+        )
+        arguments = [str(MODULE.parents[1] / "Testing"), str(MODULE.parent), str(tmp_path / "scene.mrb")]
+        done = subprocess.run(
+            [sys.executable, "-c", program, *arguments], capture_output=True, text=True, timeout=120, check=False
+        )
+        assert {"EARFrontal", "EARLateral", "Red"} <= set(done.stdout.split()), done.stderr
+
     def test_reloading(self, driver: Any) -> None:
         driver.click("sampleButton")
         old, lib = weakref.ref(driver.panel), sys.modules["EARReconstructionLib.panel.host"]

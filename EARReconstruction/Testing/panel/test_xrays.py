@@ -79,13 +79,13 @@ def shown_file(driver: Any, role: str) -> Path:
 
 class TestSampleCase:
     def test_by_its_button(self, driver: Any, slicer: Any) -> None:
-        from EARReconstructionLib.scene.layout import LAYOUT_ID
+        from EARReconstructionLib.scene.layouts import XRAYS_ID
         from EARReconstructionLib.scene.rois import roi_nodes
 
         driver.click("sampleButton")
         assert list(radiographs(driver)) == ["frontal", "lateral"]
         assert [node.GetName() for node in roi_nodes(driver.scene)][::7] == ["T10", "L5"]
-        assert slicer.app.layoutManager().layout == LAYOUT_ID
+        assert slicer.app.layoutManager().layout == XRAYS_ID
         assert driver.ui.frontalSelector.currentText == "frontal.nrrd"
         assert driver.ui.frontalGeometryLabel.text == "SOD 1000 mm, SDD 1300 mm, 0° (from the case)"
         assert "sample case" in driver.message
@@ -494,7 +494,7 @@ class TestDisplay:
         assert (display.GetWindowLevelMin(), display.GetWindowLevelMax()) == pytest.approx((0.5, 1.5))
 
     def test_fit(self, driver: Any, slicer: Any) -> None:
-        from EARReconstructionLib.scene.layout import LAYOUT_ID
+        from EARReconstructionLib.scene.layouts import XRAYS_ID
 
         driver.click("sampleButton")
         node = driver.view("EARFrontal").mrmlSliceNode()
@@ -502,7 +502,7 @@ class TestDisplay:
         slicer.app.layoutManager().setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView)
         node.SetFieldOfView(10, 10, 1)
         driver.click("fitButton")
-        assert slicer.app.layoutManager().layout == LAYOUT_ID
+        assert slicer.app.layoutManager().layout == XRAYS_ID
         assert node.GetFieldOfView() == pytest.approx(field, rel=0.01)
 
 

@@ -17,7 +17,8 @@ import slicer
 from EARReconstructionLib.scene.cases import case_of, show_case
 from EARReconstructionLib.scene.comparisons import show_comparisons
 from EARReconstructionLib.scene.folders import nodes_in_folder
-from EARReconstructionLib.scene.layout import LAYOUT_ID, RadiographViews, add_layout, layout_description
+from EARReconstructionLib.scene.layout import RadiographViews
+from EARReconstructionLib.scene.layouts import XRAYS_ID, add_layouts, xrays_layout
 from EARReconstructionLib.scene.nodes import find_node, find_nodes
 from EARReconstructionLib.scene.projected_rois import BOX, ProjectedROIs
 from EARReconstructionLib.scene.radiographs import is_bone_white, radiograph_nodes, set_bone_white
@@ -102,7 +103,7 @@ def label_voxels(scene: Any) -> np.ndarray:
 
 
 def test_layout_is_two_by_two_with_the_tags_of_the_views(stage: Any) -> None:
-    root = ElementTree.fromstring(layout_description())
+    root = ElementTree.fromstring(xrays_layout())
     rows = [[view.get("singletontag") for view in row.iter("view")] for row in root.findall("item")]
     assert rows == [["EARFrontal", "EARLateral"], ["Red", "1"]]
     names = {p.text for view in root.iter("view") for p in view.iter("property") if p.get("name") == "viewlabel"}
@@ -115,6 +116,7 @@ def test_layout_is_two_by_two_with_the_tags_of_the_views(stage: Any) -> None:
 
 def test_layout_is_known_to_the_layout_node() -> None:
     node = slicer.vtkMRMLLayoutNode()
-    assert add_layout(node) == add_layout(node) == LAYOUT_ID
-    node.SetViewArrangement(LAYOUT_ID)
-    assert node.GetCurrentLayoutDescription() == layout_description()
+    add_layouts(node)
+    add_layouts(node)
+    node.SetViewArrangement(XRAYS_ID)
+    assert node.GetCurrentLayoutDescription() == xrays_layout()

@@ -24,13 +24,13 @@ from EARReconstructionLib.scene.cases import show_case
 from EARReconstructionLib.scene.comparisons import show_comparisons
 from EARReconstructionLib.scene.heatmap import set_heat_map
 from EARReconstructionLib.scene.layout import RadiographViews
+from EARReconstructionLib.scene.layouts import compared_layout
 from EARReconstructionLib.scene.nodes import find_node, find_nodes
 from EARReconstructionLib.scene.results import set_run_visible, show_results, spine_node, surface_node
 from EARReconstructionLib.scene.side_by_side import (
     MOST_RUNS,
     TAGS,
     is_side_by_side,
-    layout_description,
     leave,
     look_from_front,
     show_side_by_side,
@@ -199,6 +199,6 @@ def test_without_a_reference_or_with_too_many(stage: Any, layouts: Any) -> None:
 
 @pytest.mark.parametrize(("views", "rows"), [(1, [1]), (2, [2]), (3, [3]), (4, [2, 2]), (5, [3, 2])])
 def test_layouts(views: int, rows: list[int]) -> None:
-    root = ElementTree.fromstring(layout_description(views))
+    root = ElementTree.fromstring(compared_layout(views))
     assert [len(list(row.iter("view"))) for row in root.findall("item")] == rows
     assert [view.get("singletontag") for view in root.iter("view")] == list(TAGS[:views])
