@@ -10,6 +10,17 @@ Affine = NDArray[np.float64]
 #: RAS <-> LPS, its own inverse.
 LPS_FROM_RAS: Affine = np.diag([-1.0, -1.0, 1.0, 1.0])
 
+#: A side is named where a direction has at least this component along it (17 degrees): oblique views get two letters.
+_NAMED_FROM = 0.3
+
+
+def side_letters(direction: ArrayLike) -> str:
+    """The sides of the body that a RAS direction points to, the main one first, such as "R", "S" or "LA"."""
+    vector = np.asarray(direction, float)
+    vector = vector / np.linalg.norm(vector)
+    main_first = np.argsort(-np.abs(vector), kind="stable")
+    return "".join("RAS"[n] if vector[n] > 0 else "LPI"[n] for n in main_first if abs(vector[n]) >= _NAMED_FROM)
+
 
 def cube_affine(centre_ras_mm: ArrayLike, size: int, spacing_mm: float) -> Affine:
     """(4, 4) affine from voxel centres (i, j, k) to RAS mm of a cube of ``size`` voxels centred on a point.

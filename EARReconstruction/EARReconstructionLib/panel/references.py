@@ -30,6 +30,8 @@ def load_reference(path: Path) -> Node:
 
     Raises ReferenceSurfaceError for a file that cannot be read.
     """
+    if path.suffix.lower() in MESH_SUFFIXES:
+        read_surface(path)  # for its errors: 3D Slicer takes an empty file for a mesh, and dies of a shortened one
     try:
         if path.name.lower().endswith(".seg.nrrd"):
             node = slicer.util.loadSegmentation(str(path))

@@ -11,10 +11,10 @@ from scipy.spatial import ConvexHull
 
 from ..colours import level_colour
 from ..geometry import View
+from ..geometry.frames import side_letters
 from ..radiograph import Radiograph
 from ..vertebra import VertebraROI
 from .images import grey
-from .rendering import side_letters
 from .svg import LABEL_MM, coordinates, css_colour, picture, side_letters_of, text
 
 #: Pixels per mm of paper: 250 dpi.

@@ -15,22 +15,12 @@ from vtk.util.numpy_support import vtk_to_numpy
 
 from ..colours import distance_colours
 from ..distance import SIGNED_DISTANCE
+from ..geometry.frames import side_letters
 
 BONE = (0.93, 0.87, 0.74)
 
-#: A side is named where a direction has at least this component along it: oblique views get two letters.
-_NAMED_FROM = 0.45
-
 #: Pixels are drawn this many times finer and averaged, so that edges are smooth on every driver.
 _OVERSAMPLING = 2
-
-
-def side_letters(direction: ArrayLike) -> str:
-    """The sides of the body that a RAS direction points to, the main one first, such as "R", "S" or "LA"."""
-    vector = np.asarray(direction, float)
-    vector = vector / np.linalg.norm(vector)
-    main_first = np.argsort(-np.abs(vector), kind="stable")
-    return "".join("RAS"[n] if vector[n] > 0 else "LPI"[n] for n in main_first if abs(vector[n]) >= _NAMED_FROM)
 
 
 class NoRendererError(RuntimeError):

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from ..errors import GeometryError, RadiographError
 from ..geometry.biplanar import BiplanarGeometry
+from ..geometry.frames import side_letters
 from ..geometry.views import View
 from ..radiograph import ROLES, Radiograph
 from .nodes import (
@@ -44,9 +45,6 @@ _WINDOW_PERCENTILES = (0.5, 99.5)
 
 #: A window of less than this share of all values would show noise.
 _NARROW = 0.02
-
-#: An edge gets a second letter when the beam is turned so far that its share in the direction exceeds this.
-_SECOND_LETTER = 0.3
 
 #: Place of the letters, as a share of the way from the middle of the image to its edge.
 _INSET = 0.92
@@ -145,13 +143,6 @@ def remove_radiograph(scene: Scene, node: Node) -> None:
     remove_nodes(scene, [*find_nodes(scene, LETTERS, of=node.GetID()), node])
 
 
-def edge_letters(direction: NDArray[np.float64]) -> str:
-    """The letters of a direction in RAS, the greatest share first: "L", or "LA" for an oblique one."""
-    order = np.argsort(-np.abs(direction))
-    shown = [n for n in order if abs(direction[n]) > _SECOND_LETTER]
-    return "".join("RAS"[n] if direction[n] > 0 else "LPI"[n] for n in shown)
-
-
 @lru_cache(maxsize=16)
 def _read_view(text: str) -> View:
     """Whoever follows the scene asks for the same few views at each of its changes."""
@@ -194,6 +185,9 @@ def _show_letters(node: Node, view: View) -> None:
         letters.GetDisplayNode().SetSelectedColor(1, 1, 1)
         letters.GetDisplayNode().SetGlyphScale(0)  # the letter alone
         letters.GetDisplayNode().SetTextScale(4)
+        ground = letters.GetDisplayNode().GetTextProperty()  # white letters are read on a white image too
+        ground.SetBackgroundColor(0, 0, 0)
+        ground.SetBackgroundOpacity(0.6)
         letters.GetDisplayNode().SetPropertiesLabelVisibility(False)
     letters.GetDisplayNode().SetDisplayableOnlyInView(view_node_id(node.GetAttribute(ROLE)))
     affine = plane_affine(view)
@@ -202,5 +196,5 @@ def _show_letters(node: Node, view: View) -> None:
     for step in ((1, 0), (-1, 0), (0, 1), (0, -1)):
         column, row = middle + _INSET * np.array(step) * (view.width / 2, view.height / 2)
         place = affine @ (column, row, 0, 1)
-        letters.AddControlPoint(place[:3].tolist(), edge_letters(affine[:3, :2] @ step / np.linalg.norm(affine[:3, 0])))
+        letters.AddControlPoint(place[:3].tolist(), side_letters(affine[:3, :2] @ step))
     letters.SetLocked(True)

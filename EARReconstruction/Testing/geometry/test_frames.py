@@ -3,6 +3,7 @@
 import numpy as np
 import SimpleITK as sitk
 from EARReconstructionLib.geometry import LPS_FROM_RAS, cube_affine, transform_points, voxel_sizes_mm
+from EARReconstructionLib.geometry.frames import side_letters
 
 
 def test_cube_is_centred_between_its_middle_voxels():
@@ -45,3 +46,10 @@ def test_an_itk_image_with_our_affine_in_lps_has_its_voxels_where_we_say():
     index = (1, 5, 7)
     point = transform_points(LPS_FROM_RAS, image.TransformIndexToPhysicalPoint(index))
     np.testing.assert_allclose(point, transform_points(affine, index), atol=1e-9)
+
+
+def test_the_main_side_comes_first():
+    assert side_letters((-0.8, 0.6, 0)) == "LA"
+    assert side_letters((-0.6, 0.8, 0)) == "AL"
+    assert side_letters((0, 20, 90)) == "S"
+    assert side_letters((0, -0.2, -0.9)) == "I"

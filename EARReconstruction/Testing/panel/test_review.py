@@ -75,9 +75,17 @@ class TestReference:
         assert results.parameters.referenceNode.IsA("vtkMRMLSegmentationNode")
         assert not results.parameters.referenceNode.GetDisplayVisibility()
 
-    def test_a_file_that_is_none(self, results: Any, tmp_path: Path) -> None:
-        path = tmp_path / "broken.stl"
-        path.write_bytes(b"")
+    @pytest.mark.parametrize(
+        ("name", "content"),
+        [
+            ("broken.stl", b""),
+            ("broken.ply", b"ply\nformat binary_little_endian 1.0\nelement vertex 900\nproperty float x\nend_header\n"),
+            ("broken.nrrd", b"NRRD0004\n"),
+        ],
+    )
+    def test_a_file_that_is_none(self, results: Any, tmp_path: Path, name: str, content: bytes) -> None:
+        path = tmp_path / name
+        path.write_bytes(content)
         before = results.parameters.referenceNode
         results.desktop.answer(str(path))
         results.click("openReferenceButton")

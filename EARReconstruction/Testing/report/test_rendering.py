@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import vtk
 from EARReconstructionLib.distance import with_distances
-from EARReconstructionLib.report.rendering import Camera, NoRendererError, Studio, at_one_scale, framed, side_letters
+from EARReconstructionLib.geometry.frames import side_letters
+from EARReconstructionLib.report.rendering import Camera, NoRendererError, Studio, at_one_scale, framed
 from EARReconstructionLib.surface import points_of
 
 SIZE = (120, 90)
@@ -49,12 +50,7 @@ class TestLetters:
         found = Camera(towards, (0, 0, 0), 1.0).letters
         assert tuple(set(a) for a in found) == tuple(set(b) for b in sides)
 
-    def test_the_main_side_comes_first(self):
-        assert side_letters((-0.8, 0.6, 0)) == "LA"
-        assert side_letters((-0.6, 0.8, 0)) == "AL"
-        assert side_letters((0, -0.2, -0.9)) == "I"
-
-    @pytest.mark.parametrize("towards", [(0, 1, 0), (0, -1, 0), (1, 0, 0), (-1, 0, 0), (0, 0, 1), (0.62, 0.7, 0.4)])
+    @pytest.mark.parametrize("towards", [(0, 1, 0), (0, -1, 0), (1, 0, 0), (-1, 0, 0), (0, 0, 1), (0.62, 0.7, 0.25)])
     def test_a_ball_on_a_side_is_drawn_at_its_letter(self, studio, towards):
         """A small ball away from a large one, in turn at every edge: the letter there names its direction."""
         camera = Camera(towards, (0, 0, 0), 120.0)

@@ -11,14 +11,15 @@ import pytest
 from EARReconstructionLib.case import Case
 from EARReconstructionLib.errors import GeometryError, RadiographError
 from EARReconstructionLib.geometry import View, transform_points
+from EARReconstructionLib.geometry.frames import side_letters
 from EARReconstructionLib.radiograph import Radiograph
 
 pytest.importorskip("slicer", reason="slicer-core is not installed")
 
+from EARReconstructionLib.scene.cases import show_case
 from EARReconstructionLib.scene.layout import RadiographViews
 from EARReconstructionLib.scene.nodes import affine_of, array_of, find_nodes
 from EARReconstructionLib.scene.radiographs import (
-    edge_letters,
     geometry_of,
     is_bone_white,
     place_radiograph,
@@ -196,12 +197,36 @@ class TestLook:
         assert upper_right[0] > 0.3 > 0.1 > upper_right[1]
         views.close()
 
+    @pytest.mark.parametrize("white", [True, False])
+    def test_letters_are_read_on_any_image(self, stage: Any, white: bool) -> None:
+        """White on dark, bone white or black: what is known by its letters must not depend on the display."""
+        seen = stage.frontal
+        node = show_radiograph(stage.scene, radiograph(AP), AP)
+        views = RadiographViews(stage.scene)
+        set_bone_white(node, white)
+        letters, picture = find_nodes(stage.scene, "letters")[0], seen.pixels()
+        for n in range(4):
+            x, y = seen.to_xy(letters.GetNthControlPointPosition(n)).round().astype(int)
+            part = picture[max(389 - y - 12, 0) : 389 - y + 5, max(x - 3, 0) : x + 5].max(axis=2)
+            assert part.max() > 220 > 130 > np.percentile(part, 25), letters.GetNthControlPointLabel(n)
+        views.close()
+
+    def test_letters_and_names_are_those_of_the_own_view(self, stage: Any, sample: Case) -> None:
+        show_case(stage.scene, sample)
+        letters = {node.GetName(): node.GetDisplayNode() for node in find_nodes(stage.scene, "letters")}
+        assert {name: display.GetViewNodeIDs() for name, display in letters.items()} == {
+            "AP sides": (stage.frontal.node.GetID(),),
+            "Lateral sides": (stage.lateral.node.GetID(),),
+        }
+        names = {role: node.GetName() for role, node in radiograph_nodes(stage.scene).items()}
+        assert names == {"frontal": "AP", "lateral": "Lateral"}
+
     def test_letters_of_lateral_and_oblique_edges(self) -> None:
         right, down, _ = VIEWS["lateral"].camera_from_ras[:3, :3]
-        assert [edge_letters(way) for way in (right, -right, -down, down)] == ["A", "P", "S", "I"]
+        assert [side_letters(way) for way in (right, -right, -down, down)] == ["A", "P", "S", "I"]
         right = VIEWS["oblique"].camera_from_ras[0, :3]
-        assert edge_letters(right) == "LA"
-        assert edge_letters(-right) == "RP"
+        assert side_letters(right) == "LA"
+        assert side_letters(-right) == "RP"
 
     @pytest.mark.parametrize("quantity", ["attenuation", "intensity"])
     def test_bone_is_white_until_inverted(self, stage: Any, quantity: Any) -> None:
