@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,19 +19,24 @@ BODY = ((0.0, 9.0, 3.0), (16.0, 14.0, 11.0))
 ARCH = ((0.0, -18.0, 3.0), (4.0, 15.0, 5.0))
 BELOW = ((0.0, 9.0, -25.0), (16.0, 14.0, 11.0))
 
+#: A grid (D, H, W) of unequal sides with the same middle, as scenes in situ have.
+WIDE = (SIDE + 12, SIDE + 28, SIDE + 44)
 
-def places() -> NDArray[np.float64]:
+
+def places(shape: tuple[int, int, int] = (SIDE,) * 3) -> NDArray[np.float64]:
     """(k, j, i, 3) RAS mm of the voxel centres."""
-    affine = grid_affine((0, 0, 0), (SIDE,) * 3, SPACING_MM)
-    k, j, i = np.meshgrid(*[np.arange(SIDE)] * 3, indexing="ij")
+    affine = grid_affine((0, 0, 0), shape, SPACING_MM)
+    k, j, i = np.meshgrid(*map(np.arange, shape), indexing="ij")
     points: NDArray[np.float64] = np.stack([i, j, k], -1) * SPACING_MM + affine[:3, 3]
     return points
 
 
-def distance(*blocks: tuple[tuple[float, ...], tuple[float, ...]]) -> NDArray[np.float16]:
-    far = np.full((SIDE,) * 3, CLIP_MM)
+def distance(
+    *blocks: tuple[tuple[float, ...], tuple[float, ...]], shape: tuple[int, int, int] = (SIDE,) * 3
+) -> NDArray[np.float16]:
+    far = np.full(shape, CLIP_MM)
     for centre, half in blocks:
-        beyond = np.abs(places() - centre) - half
+        beyond = np.abs(places(shape) - centre) - half
         far = np.minimum(far, np.linalg.norm(beyond.clip(0), axis=-1) + beyond.max(-1).clip(max=0))
     return far.astype(np.float16)
 
@@ -40,8 +46,8 @@ def scene() -> Scene:
     return Scene("p", "X", "L1", distance(BODY, ARCH), distance(BELOW), None, SPACING_MM, (0, 0, 0), (32.0, 57.0, 22.0))
 
 
-def made(scene: Scene, seed: int = 0, **shares: float) -> Shapes:
-    settings = replace(UNDEFORMED, **shares)
+def made(scene: Scene, seed: int = 0, **ranges: Any) -> Shapes:
+    settings = replace(UNDEFORMED, **ranges)
     return deformed(scene, settings, np.random.default_rng(seed), torch.Generator(), torch.device("cpu"))
 
 
@@ -107,6 +113,19 @@ def test_a_crushed_vertebra_is_lower_and_its_arch_is_not(scene: Scene, monkeypat
     assert gap >= 1  # what lies below follows
 
 
+def test_a_body_breaks_about_its_own_middle(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One whose centre lies 21 mm above the grid's: it becomes lower from both sides, and stays where it is."""
+    monkeypatch.setattr("EARTrainingLib.deformation.FRACTURES", ("crush",))
+    monkeypatch.setattr("EARTrainingLib.deformation.HEIGHT_LOSS", (0.4, 0.4))
+    high = distance(((0.0, 9.0, 21.0), (16.0, 14.0, 11.0)))
+    nobody = np.full((SIDE,) * 3, CLIP_MM, np.float16)
+    broken = made(Scene("p", "X", "L1", high, nobody, None, SPACING_MM, (0, 0, 0), (32.0, 28.0, 22.0)), fractures=1.0)
+    front = round(15 / SPACING_MM + (SIDE - 1) / 2)
+    left = torch.from_numpy(places())[:, front, SIDE // 2, 2][broken.target_mm[:, front, SIDE // 2] < 0]
+    assert float(left.mean()) == pytest.approx(21, abs=SPACING_MM)
+    assert float(left.max() - left.min()) < 0.75 * 22
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_osteophytes_stand_on_the_rims_of_the_body(scene: Scene, seed: int) -> None:
     plain, spurred = made(scene, seed).target_mm < 0, made(scene, seed, osteophytes=1.0).target_mm < 0
@@ -117,10 +136,55 @@ def test_osteophytes_stand_on_the_rims_of_the_body(scene: Scene, seed: int) -> N
     assert added[:, 1].min() > -2 - 6 - SPACING_MM
 
 
+def test_osteophytes_stand_before_the_back_wall(scene: Scene) -> None:
+    """Of a body from -5 to 23 mm; most of its rim lies in front of its middle."""
+    plain, added = made(scene).target_mm < 0, []
+    for seed in range(12):
+        added.append(torch.from_numpy(places())[(made(scene, seed, osteophytes=1.0).target_mm < 0) & ~plain])
+    front = [float(points[:, 1].max()) for points in added]
+    assert sum(a > 9 for a in front) > 6
+
+
 def test_neighbours_keep_off_a_spur(scene: Scene) -> None:
-    for seed in range(4):
-        shapes = made(scene, seed, osteophytes=1.0)
+    """Half a millimetre below the body stands the next one: spurs would reach into it."""
+    next_one = distance(((0.0, 9.0, -19.5), (16.0, 14.0, 11.0)))
+    close, reached = replace(scene, others_mm=next_one), 0
+    for seed in range(6):
+        shapes = made(close, seed, osteophytes=1.0)
         assert not ((shapes.target_mm < 0) & (shapes.others_mm < 0)).any()
+        reached += int(((shapes.target_mm < 0).numpy() & (next_one < 0)).sum())
+    assert reached > 0
+
+
+@pytest.mark.parametrize(
+    "ranges",
+    [
+        {"rotation_deg": 25.0},
+        {"mirror": True, "scale": (0.8, 0.8), "stretch": 0.1, "roi_error_mm": 6.0},
+        {"fractures": 1.0},
+        {"fractures": 1.0, "rotation_deg": 10.0},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("seed", range(3))
+def test_a_grid_of_unequal_sides_changes_nothing(ranges: dict[str, Any], seed: int) -> None:
+    """In situ a scene reaches to the skin: its bones are bent and broken as those of a cube."""
+    wide, cube = (
+        made(
+            Scene(
+                "p", "X", "L1", distance(BODY, ARCH, shape=shape), distance(BELOW, shape=shape), None, SPACING_MM,
+                (0, 0, 0), (32.0, 57.0, 22.0),
+            ),
+            seed,
+            **ranges,
+        )
+        for shape in (WIDE, (SIDE,) * 3)
+    )  # fmt: skip
+    middle = tuple(slice((n - SIDE) // 2, (n + SIDE) // 2) for n in WIDE)
+    for there, here in ((wide.target_mm[middle], cube.target_mm), (wide.others_mm[middle], cube.others_mm)):
+        near = here < 6  # what lies farther off meets the cube's border
+        assert near.sum() > 1000
+        torch.testing.assert_close(there[near], here[near], atol=0.05, rtol=0)
 
 
 def test_a_share_of_the_samples(scene: Scene) -> None:

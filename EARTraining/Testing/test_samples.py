@@ -123,6 +123,13 @@ class TestDraws:
         samples.set_epoch(1)
         assert [samples.row(n).id for n in range(400)] != [row.id for row in rows]
 
+    def test_seeds_draw_others(self, data):
+        drawn = [
+            [samples.row(n).id for n in range(40)]
+            for samples in (Samples(data, "train", lift="replicate", count=40, seed=seed) for seed in (0, 1))
+        ]
+        assert drawn[0] != drawn[1]
+
     @pytest.mark.parametrize(("share", "phantoms"), [(0.0, 0), (1.0, 100), (0.2, 20)])
     def test_the_share_of_phantoms_can_be_chosen(self, data, share, phantoms):
         samples = Samples(data, "train", lift="replicate", count=100, phantom_share=share)

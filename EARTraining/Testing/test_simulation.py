@@ -18,6 +18,7 @@ from EARTrainingLib.projection import (
     load_spectrum,
     material_densities,
 )
+from EARTrainingLib.projection.materials import MATERIALS
 from EARTrainingLib.simulation import PROTOCOLS, Simulation, simulate
 
 SIZE, GRID, SPACING_MM = 32, 44, 3.0
@@ -332,6 +333,17 @@ class TestCt:
             far = (shape.target_mm > 4) & (shape.others_mm > 4)
             assert not bone[far].any()
             assert shape.hu.min() >= AIR_HU - 1e-3
+
+    def test_haze_is_soft_tissue(self, monkeypatch):
+        seen = []
+        show = module.xray_images
+        monkeypatch.setattr(module, "xray_images", lambda area, *rest: seen.append(area) or show(area, *rest))
+        for share in (0.0, 1.0):
+            made(BONE, replace(PLAIN, soft_tissue=share), (0,))
+        more = seen[1] - seen[0]
+        assert MATERIALS == ("soft", "bone")
+        assert (more[:, 0] > 10).all()
+        assert (more[:, 1] == 0).all()
 
     def test_haze_is_for_where_there_is_no_body(self):
         foggy = replace(PLAIN, soft_tissue=1.0)

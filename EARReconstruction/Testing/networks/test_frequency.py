@@ -6,7 +6,7 @@ from itertools import product
 
 import pytest
 import torch
-from EARReconstructionLib.networks.blocks.frequency import FrequencyEnhancement
+from EARReconstructionLib.networks.blocks.frequency import FrequencyEnhancement, FrequencyNorm
 from torch import Tensor
 from torch.nn import functional
 
@@ -103,3 +103,15 @@ def test_float32_under_autocast(kernel: int, dtype: torch.dtype) -> None:
 def test_other_kernels_are_refused() -> None:
     with pytest.raises(ValueError, match="kernel must be 1 or 3"):
         FrequencyEnhancement(4, 5)
+
+
+@pytest.mark.parametrize(("norm", "kept"), [("instance", 1.0), ("batch", 5.0)])
+def test_the_norm_of_a_batch_keeps_how_bright_a_sample_is(norm: FrequencyNorm, kept: float) -> None:
+    """Two samples of which one is five times the other: what its filter is given, and what it gives."""
+    torch.manual_seed(0)
+    dim = torch.randn(1, 3, 4, 6, 5)
+    dim -= dim.mean((2, 3, 4), keepdim=True)
+    fem = FrequencyEnhancement(3, 3, norm)
+    u = fem.normalise(torch.cat([dim, 5 * dim]))
+    for x in (u, fem.filter(u).detach()):
+        assert float(x[1].norm() / x[0].norm()) == pytest.approx(kept, rel=1e-3)

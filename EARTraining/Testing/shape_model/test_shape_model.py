@@ -9,7 +9,7 @@ import pytest
 import torch
 from EARReconstructionLib.geometry import View, crop_view, cube_affine
 from EARTrainingLib.shape_model.fit import boxed, dissimilarity, fit, occupancy, shadows
-from EARTrainingLib.shape_model.model import ShapeModel, aligned, shape_model
+from EARTrainingLib.shape_model.model import FAR_MM, ShapeModel, aligned, shape_model
 from EARTrainingLib.shape_model.pose import POSE, brought_back, placed, rotation
 from torch import Tensor
 
@@ -97,6 +97,17 @@ def test_the_first_mode_is_what_differs(model: ShapeModel) -> None:
     assert abs(lengths[2] - lengths[0]) >= 2
 
 
+def test_a_mode_is_one_standard_deviation(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Over the shapes that a model was made from, the weight of each of its modes has an SD of 1."""
+    monkeypatch.setattr("EARTrainingLib.shape_model.model.aligned", lambda shapes, _spacing_mm: list(shapes))
+    shapes = [vertebra(length, size * POSED) for length, size in ((14, 0.3), (20, -0.5), (26, 0.1), (30, 0.8))]
+    made = shape_model(shapes, SPACING_MM, most=3)
+    both = torch.stack([side for shape in shapes for side in (shape, shape.flip(-1))]).clamp(-FAR_MM, FAR_MM)
+    modes = made.modes.flatten(1)
+    weights = (both - made.mean).flatten(1) @ modes.T / modes.square().sum(1)
+    torch.testing.assert_close(weights.std(0), torch.ones(3), atol=1e-3, rtol=0)
+
+
 def test_modes_are_limited() -> None:
     shapes = [vertebra(length) for length in (14, 22, 30)]
     assert len(shape_model(shapes, SPACING_MM, most=1).modes) == 1
@@ -119,6 +130,32 @@ def test_a_fit_begins_where_the_box_is_in_the_middle() -> None:
         k, j, i = (placed(vertebra(length), pose, SPACING_MM) < 0).nonzero().T
         assert all(abs(float(x.min() + x.max()) - (SIDE - 1)) <= 2 for x in (i, j, k))
     assert float(boxed(vertebra(30), SPACING_MM)[1] - boxed(vertebra(14), SPACING_MM)[1]) == pytest.approx(8, abs=1.5)
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_the_box_is_told_apart_by_its_sides(axis: int) -> None:
+    """A shape that lies off the middle on one side (R, A, S) only."""
+    moved = torch.zeros(POSE)
+    moved[axis] = 9.0
+    torch.testing.assert_close(
+        boxed(vertebra(22, moved), SPACING_MM) - boxed(vertebra(22), SPACING_MM), -moved, atol=1.5, rtol=0
+    )
+
+
+@pytest.mark.parametrize(("prior", "kept"), [("PRIOR", "weights"), ("POSE_PRIOR", "pose")])
+def test_a_strong_prior_keeps_the_mean(
+    model: ShapeModel, views: list[View], monkeypatch: pytest.MonkeyPatch, prior: str, kept: str
+) -> None:
+    """Ten steps towards an unlike image: with a prior that outweighs it, what it is about stays where it began."""
+    monkeypatch.setattr("EARTrainingLib.shape_model.fit.POSE_STEPS", 0)
+    monkeypatch.setattr("EARTrainingLib.shape_model.fit.ALL_STEPS", 10)
+    images = shadows(vertebra(30, boxed(vertebra(30), SPACING_MM) + POSED), views, AFFINE, SPACING_MM)
+    first = {"weights": torch.zeros(len(model.modes)), "pose": boxed(model.mean, SPACING_MM)}[kept]
+    moved = []
+    for strength in (0.0, 1e4):
+        monkeypatch.setattr(f"EARTrainingLib.shape_model.fit.{prior}", strength)
+        moved.append(float((getattr(fit(model, images, views, AFFINE), kept) - first).norm()))
+    assert moved[1] < 0.5 * moved[0]
 
 
 def test_a_fit_does_not_settle_on_the_neighbour(model: ShapeModel, views: list[View]) -> None:

@@ -5,6 +5,7 @@ from itertools import chain, pairwise
 
 import pytest
 import torch
+from EARTrainingLib.deformation import UNDEFORMED
 from EARTrainingLib.samples import Samples
 from EARTrainingLib.training import data as module
 from EARTrainingLib.training.data import Data, Even, Order
@@ -159,3 +160,15 @@ class TestData:
             for ours, theirs in zip(batch.sample, made.sample, strict=True):
                 assert torch.equal(ours, theirs)
             assert data.transfer_batch_to_device(batch, torch.device("cpu"), 0) is batch
+
+
+class TestOfTheRecipe:
+    def test_no_phantoms_when_none_are_wanted(self, dataset, recipe):
+        for share, kinds in ((0.0, {False}), (1.0, {True})):
+            samples = Data(dataset, replace(recipe, epoch_samples=30, phantom_share=share)).training
+            assert {samples.row(number).density == "phantom" for number in range(30)} == kinds
+
+    def test_validation_is_not_deformed(self, dataset, recipe):
+        parts = Data(dataset, replace(recipe, xrays="live"))
+        assert parts.training.simulation == recipe.simulation
+        assert parts.validation.simulation == replace(recipe.simulation, deformation=UNDEFORMED)

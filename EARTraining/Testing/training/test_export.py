@@ -8,6 +8,7 @@ import pytest
 import torch
 from EARReconstructionLib.bundle import load_bundle
 from EARReconstructionLib.geometry import BiplanarGeometry, cube_affine
+from EARReconstructionLib.networks import build
 from EARReconstructionLib.networks.network import NetworkOutput, ReconstructionNetwork
 from EARReconstructionLib.radiograph import Radiograph
 from EARReconstructionLib.reconstruction import reconstruct
@@ -16,7 +17,7 @@ from EARTrainingLib.datasets.prepared import PreparedDataset
 from EARTrainingLib.projection import xray_pair
 from EARTrainingLib.samples import Samples
 from EARTrainingLib.simulation import Simulation
-from EARTrainingLib.training.export import choose_threshold
+from EARTrainingLib.training.export import choose_threshold, export
 from EARTrainingLib.training.module import Learner, Statistics
 from EARTrainingLib.training.run import train
 
@@ -64,6 +65,19 @@ class TestThreshold:
         assert -500 < threshold < 0
         full = 2 * float(masks[2].sum()) / (masks[2].sum() + masks[2].numel())
         assert dice == pytest.approx((2 + float(full)) / 3)
+
+
+def test_choosing_a_threshold_does_not_train(dataset, normalising, tmp_path):
+    """A network that comes from training still moves the statistics of its norms: not in here."""
+    network = build("E2E", width=2).train()
+    before = {name: value.half().float() if value.is_floating_point() else value.clone()
+              for name, value in network.state_dict().items()}  # fmt: skip
+    samples = Samples(dataset, "validation", lift=normalising.lift, random=False)
+    bundle = export(
+        tmp_path / "e2e.safetensors", network, normalising, dataset, samples, STATISTICS, {}, torch.device("cpu")
+    )
+    after = bundle.network().state_dict()
+    assert all(torch.equal(value, after[name]) for name, value in before.items())
 
 
 class TestTheBundle:

@@ -6,13 +6,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from EARReconstructionLib.networks import NETWORKS, build
-from EARTrainingLib.losses import edge_scale, total_loss
+from EARReconstructionLib.networks import NETWORKS, NetworkOutput, build
+from EARTrainingLib.losses import LossWeights, edge_scale, total_loss
 from EARTrainingLib.samples import Samples, stacked
 from EARTrainingLib.training import module
-from EARTrainingLib.training.data import Order
+from EARTrainingLib.training.data import Data, Order
 from EARTrainingLib.training.errors import NotFiniteError, RecipeError
-from EARTrainingLib.training.module import follow
+from EARTrainingLib.training.module import Learner, Statistics, follow
 from EARTrainingLib.training.thresholds import THRESHOLDS_HU
 
 
@@ -128,6 +128,30 @@ class TestAStep:
             assert first["state_dict"][name].is_contiguous()
         losses = [rows(tmp_path / name / "steps.csv")[0]["loss"] for name in ("last", "first")]
         assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+
+
+class TestTheLoss:
+    @pytest.fixture
+    def learner(self, dataset, recipe, tmp_path):
+        def made(**losses):
+            changed = replace(recipe, losses=LossWeights(edge_scale=1.0, **losses))
+            return Learner(Data(dataset, changed), Statistics(-900.0, 300.0, 1.0), 2, {}, tmp_path)
+
+        return made
+
+    def test_teaches_the_network_where_edges_are(self, learner):
+        """The attention map has a gradient of its own."""
+        edges = torch.full((1, 1, 8, 8, 8), 0.5, requires_grad=True)
+        volume, target = torch.zeros(1, 1, 8, 8, 8), torch.rand(1, 1, 8, 8, 8)
+        total, terms = learner(attention=0.5).losses(NetworkOutput(volume, edges), target)
+        assert terms["attention"] > 0
+        total.backward()
+        assert edges.grad.abs().sum() > 0
+
+    def test_knows_where_bone_begins(self, learner):
+        """-400 HU and 100 HU by the training set's statistics, unless the recipe says otherwise."""
+        assert learner().weights.bone == pytest.approx((500 / 300, 100 / 300))
+        assert learner(bone=(0.5, 0.25)).weights.bone == (0.5, 0.25)
 
 
 class TestTheAverage:
