@@ -108,6 +108,7 @@ class Pages:
             self._sweeper.cancel()
         pages, self._open = list(self._open.values()), {}
         if self._spare is not None:
+            self._spare.cancel()
             with suppress(EARError, asyncio.CancelledError):
                 pages.append(await self._spare)
         await asyncio.gather(*(_end(page) for page in pages))
@@ -149,6 +150,8 @@ class Pages:
                 raise EARError("page", said or "its process ended at once", "See what it printed above")
             page.port = int(line.removeprefix(_PORT_LINE))
         except (EARError, OSError, asyncio.TimeoutError, asyncio.CancelledError) as error:
+            with suppress(ProcessLookupError):
+                process.kill()  # nobody has seen it, and it listens to nothing before it is ready
             await _end(page)
             if isinstance(error, (EARError, asyncio.CancelledError)):
                 raise

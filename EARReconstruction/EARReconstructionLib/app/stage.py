@@ -119,11 +119,12 @@ class Stage:
         before = {node.GetID() for node in list(self.scene.GetNodes())}
         self.scene.SetRootDirectory(str(path.parent))
         self.scene.SetURL(str(path))
-        if not self.scene.Import():
-            raise EARError("scene", "parts of it could not be read", "Save it again in 3D Slicer")
+        complete = self.scene.Import()
         new = [node for node in list(self.scene.GetNodes()) if node.GetID() not in before]
         seen = [node for node in new if node.IsA("vtkMRMLDisplayableNode") or node.IsA("vtkMRMLTransformNode")]
         remove_nodes(self.scene, [node for node in seen if node.GetAttribute(KIND) is None])
+        if not complete:
+            raise EARError("scene", "parts of it could not be read", "Save it again in 3D Slicer")
 
     def save(self, path: Path) -> None:
         """Write the scene for 3D Slicer. Raises EARError."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import shutil
 from pathlib import Path
 
@@ -11,7 +10,8 @@ from aiohttp import web
 
 from ..errors import EARError
 from ..radiograph import ROLES
-from .saved import SavedScene, lies_elsewhere
+from .files import lies_elsewhere, safe_name
+from .saved import SavedScene
 from .session import Session
 from .steps.reconstruct import Reconstruct
 from .steps.review import Review
@@ -19,8 +19,6 @@ from .steps.xrays import XRays
 
 #: What a file may be for; the newest of each is kept.
 PURPOSES = (*ROLES, "reference", "model", "scene")
-
-_LONGEST_NAME = 80
 
 
 class Uploads:
@@ -90,9 +88,3 @@ class Uploads:
             shutil.rmtree(folder, ignore_errors=True)
             raise EARError(name, "its pixels lie in a second file", "Save it as one file (.nrrd, .mha, .nii.gz)")
         return path
-
-
-def safe_name(name: str) -> str:
-    """A file's own name without any folder, of letters that every disk takes, its endings kept."""
-    kept = re.sub(r"[^\w.() -]", "_", re.split(r"[\\/]", name)[-1]).strip(" .")
-    return kept[-_LONGEST_NAME:].lstrip(" .") or "file"

@@ -23,7 +23,7 @@ def chromium() -> None:
 @pytest.fixture(scope="session")
 def server(chromium: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One server for all tests that leave it as it was."""
-    running = Server("--port", "0", "--upload-mb", "3", log=tmp_path_factory.mktemp("server") / "log")
+    running = Server("--port", "0", "--upload-mb", "40", log=tmp_path_factory.mktemp("server") / "log")
     yield running
     running.stop()
 

@@ -54,8 +54,7 @@ def test_strangers_are_sent_away(server: Any) -> None:
     assert ask(server.port, "/", Origin="http://evil.example").status == 403
     assert ask(server.port, "/page/guess/index.html").getheader("Location") == "/"
     assert ask(server.port, "/page/guess/ws").status == 410
-    for pid in server.pages():
-        (port,) = listening(pid)
+    for port in wait(lambda: [one for pid in server.pages() for one in listening(pid)]):
         assert ask(port, "/index.html").status == 403
 
 
@@ -75,26 +74,6 @@ def test_pages_load_nothing_from_elsewhere(server: Any) -> None:
     assert "*" not in policy
 
 
-def test_elsewhere_asks_for_the_token(start_server: Any) -> None:
-    """On an address that others can reach; and no more pages than allowed."""
-    server = start_server("--port", "0", "--host", "0.0.0.0", "--pages", "1")
-    assert ask(server.port, "/").status == 401
-    assert ask(server.port, "/?token=wrong").status == 401
-    form = {"Content_Type": "application/x-www-form-urlencoded"}
-    assert "not the token" in ask(server.port, "/token", "POST", b"token=wrong", **form).text
-    let_in = ask(server.port, f"/?token={server.token}")
-    assert (let_in.status, let_in.getheader("Location")) == (303, "/")
-    cookie = let_in.getheader("Set-Cookie")
-    assert "HttpOnly" in cookie
-    assert "SameSite=Strict" in cookie
-    address = ask(server.port, "/", Cookie=cookie.split(";")[0]).getheader("Location")
-    assert "Opening EAR" in ask(server.port, address.replace("index.html", "loading.tpl"), Cookie=cookie).text
-    full = ask(server.port, "/", Cookie=cookie)
-    assert full.status == 503
-    assert "1 pages are open" in full.text
-    assert ask(server.port, address).status == 401
-
-
 def test_a_closed_tab_ends_its_work(server: Any, browser: Any) -> None:
     """In the middle of a reconstruction: the process goes, its folder goes, the server stays."""
     browser.open(server.address)
@@ -111,17 +90,40 @@ def test_a_closed_tab_ends_its_work(server: Any, browser: Any) -> None:
     assert browser.state("xrays") == {}
 
 
-def test_a_killed_server_leaves_nothing_and_can_come_back(start_server: Any, browser: Any) -> None:
-    """The page says what has happened; its link opens a new one."""
-    server = start_server("--port", "0", "--pages", "1")
-    browser.open(server.address)
+def test_elsewhere_asks_for_the_token_and_a_killed_server_leaves_nothing(start_server: Any, browser: Any) -> None:
+    """Served to others: nobody comes in without the token, no more pages than allowed. Killed: the page says so, its
+    process and its folder go, and its link leads to the server's next life, which asks for a new token."""
+    server = start_server("--port", "0", "--host", "0.0.0.0", "--pages", "1")
+    assert ask(server.port, "/").status == 401
+    assert ask(server.port, "/?token=wrong").status == 401
+    form = {"Content_Type": "application/x-www-form-urlencoded"}
+    assert "not the token" in ask(server.port, "/token", "POST", b"token=wrong", **form).text
+    let_in = ask(server.port, f"/?token={server.token}")
+    assert (let_in.status, let_in.getheader("Location")) == (303, "/")
+    cookie = let_in.getheader("Set-Cookie")
+    assert "HttpOnly" in cookie
+    assert "SameSite=Strict" in cookie
+
+    browser.driver.get(f"http://127.0.0.1:{server.port}/")
+    browser.driver.find_element("id", "token").send_keys(server.token)
+    browser.driver.find_element("css selector", "form button").click()
+    browser.until(lambda: browser.there("open-sample"))
+    assert "token" not in browser.driver.current_url
+    assert "Images stay on the server" in browser.driver.page_source
+    full = ask(server.port, "/", Cookie=cookie.split(";")[0])
+    assert full.status == 503
+    assert "1 pages are open" in full.text
+    address = browser.driver.current_url.removeprefix(f"http://127.0.0.1:{server.port}")
+    assert ask(server.port, address).status == 401
+
     folders = {pid: folder_of(pid) for pid in server.pages()}
+    assert len(folders) == 1
     server.stop(signal.SIGKILL)
     wait(lambda: not any(alive(pid) or folder.exists() for pid, folder in folders.items()))
     browser.until(lambda: "lost its server" in browser.driver.page_source)
-    start_server("--port", str(server.port), "--pages", "1")
+    start_server("--port", str(server.port), "--host", "0.0.0.0", "--pages", "1")
     browser.driver.find_element("css selector", ".lost a").click()
-    browser.until(lambda: browser.there("open-sample"))
+    browser.until(lambda: browser.there("token"))
 
 
 def test_a_taken_port_is_a_sentence(server: Any) -> None:

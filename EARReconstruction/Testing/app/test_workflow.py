@@ -6,10 +6,23 @@ import subprocess
 import sys
 import time
 import zipfile
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
+from EARReconstructionLib.resources import DEFAULT_MODEL, MODELS, SAMPLE_CASE
+
+#: Controls that are seen and have no name, or that Tab does not reach.
+_UNNAMED = """
+return [...document.querySelectorAll('button, input, select, a[href]')]
+  .filter(one => one.offsetParent && !one.closest('.v-overlay'))
+  .filter(one => one.tabIndex < 0 || !(one.innerText.trim() || one.title || one.getAttribute('aria-label')
+    || (one.labels && one.labels.length)))
+  .map(one => one.outerHTML)
+"""
 
 #: Prints the names of our nodes in an .mrb. Reading one needs what the desktop has: legends and a cache.
 _READ_SCENE = """
@@ -94,23 +107,50 @@ def settled(page: Any) -> list[float]:
     return list(now)
 
 
+def test_contrast_changes_the_picture(page: Any) -> None:
+    """One slider per X-ray; bone black turns the picture round."""
+    page.show("xrays")
+    page.driver.execute_script("document.getElementById('contrast').open = true")
+    before = page.state("xrays")["frontal"]["shown"]
+    white, dark = bright(page, "frontal"), bright(page, "lateral")
+    slider = page.driver.find_elements("css selector", "#contrast .v-slider-thumb")[1].rect
+    page.drag((slider["x"] + slider["width"] / 2, slider["y"] + slider["height"] / 2), (-120, 0))
+    page.until(lambda: page.state("xrays")["frontal"]["shown"][1] < before[1] / 2)
+    page.until(lambda: bright(page, "frontal") > white + 0.02)
+    page.click("bone-white")
+    page.until(lambda: bright(page, "lateral") > 2 * dark)
+    page.click("bone-white")
+    page.call("choose_contrast", "frontal", *before)
+    page.until(lambda: bright(page, "lateral") < 1.2 * dark)
+
+
+def bright(page: Any, role: str) -> float:
+    """Share of a view that is nearly white."""
+    return float((page.pixels(role).min(2) > 200).mean())
+
+
 def test_boxes_are_added_filled_resized_and_deleted(page: Any) -> None:
     """With words for what cannot be."""
     page.show("vertebrae")
     for level in ("T10", "T11", "T12", "L1", "L4"):
-        page.driver.execute_script("window.trame.trigger('delete_vertebra', [arguments[0]])", boxes(page)[level]["id"])
+        page.call("delete_vertebra", boxes(page)[level]["id"])
         page.until(lambda level=level: level not in boxes(page))
     assert list(boxes(page)) == ["L2", "L3", "L5"]
+    page.click("undo")
+    page.until(lambda: list(boxes(page)) == ["L2", "L3", "L4", "L5"])
+    page.call("delete_vertebra", boxes(page)["L4"]["id"])
+    page.until(lambda: list(boxes(page)) == ["L2", "L3", "L5"])
     page.click("fill-between")
     page.until(lambda: list(boxes(page)) == ["L2", "L3", "L4", "L5"])
+    page.until(lambda: page.state("next_level") == "L1")
     page.click("add-next")
     page.until(lambda: "L1" in boxes(page))
     assert page.state("selected") == boxes(page)["L1"]["id"]
-    page.driver.execute_script("window.trame.trigger('resize_vertebra', [0, '66,5'])")
+    page.call("resize_vertebra", 0, "66,5")
     page.until(lambda: page.state("size")[0] == 66.5)
-    page.driver.execute_script("window.trame.trigger('resize_vertebra', [0, 'wide'])")
+    page.call("resize_vertebra", 0, "wide")
     page.until(lambda: "no size" in page.text("message"))
-    page.driver.execute_script("window.trame.trigger('resize_vertebra', [0, '9999'])")
+    page.call("resize_vertebra", 0, "9999")
     page.until(lambda: page.state("message_kind") == "error" and "no size" not in page.text("message"))
     assert page.state("size")[0] == 66.5
 
@@ -120,7 +160,7 @@ def test_a_job_is_cancelled_and_the_page_answers_meanwhile(page: Any) -> None:
     page.show("reconstruct")
     page.driver.execute_script("for (let n = 0; n < 2; n++) window.trame.trigger('reconstruct')")
     page.until(lambda: page.state("busy"))
-    page.driver.execute_script("window.trame.trigger('arrange', ['four'])")
+    page.call("arrange", "four")
     page.until(lambda: page.state("arrangement") == "four", 20)
     assert page.state("busy")
     page.click("cancel")
@@ -177,8 +217,81 @@ def test_turning_the_spine_changes_the_picture(page: Any) -> None:
     page.until(lambda: (np.abs(page.pixels("spine").astype(int) - before).max(2) > 40).mean() > 0.01)
 
 
+def test_a_ct_is_compared_above_its_threshold(page: Any, tmp_path: Path) -> None:
+    """L3 of the sample's truth as HU: with a higher threshold nothing is left, and a sentence says so."""
+    labels = sitk.ReadImage(str(SAMPLE_CASE / "reference" / "segmentation.seg.nrrd"))
+    values = sitk.GetArrayFromImage(labels)
+    number = next(n for n in range(8) if labels.GetMetaData(f"Segment{n}_Name") == "L3")
+    bone = values == int(labels.GetMetaData(f"Segment{number}_LabelValue"))
+    image = sitk.GetImageFromArray(np.where(bone, 400, -800).astype(np.int16))
+    image.CopyInformation(labels)
+    sitk.WriteImage(image, str(tmp_path / "truth.nrrd"), True)
+    page.show("review")
+    before = page.state("measured")
+    page.upload("reference", tmp_path / "truth.nrrd")
+    page.until(lambda: page.state("reference") == "truth.nrrd" and not page.state("busy"))
+    assert page.state("reference_is_ct")
+    field = page.driver.find_element("id", "threshold")
+    field.clear()
+    field.send_keys("900\t")
+    page.until(lambda: page.state("threshold_hu") == 900)
+    page.click("compare")
+    page.until(lambda: "nothing above 900 HU" in page.state("message"))
+    page.call("type_threshold", "0")
+    page.until(lambda: page.state("threshold_hu") == 0)
+    page.click("compare")
+    page.until(lambda: not page.state("busy") and page.state("message") == "")
+    assert float(page.state("measured")[0]["assd"]) == pytest.approx(float(before[0]["assd"]), abs=0.3)
+
+
+def test_models_are_compared_side_by_side_and_undone(page: Any, tmp_path: Path) -> None:
+    """A second model from a file; a view for each and for the reference, turned together; then it is taken back."""
+    from EARReconstructionLib.bundle import load_bundle, save_bundle
+
+    bundle = load_bundle(MODELS / f"{DEFAULT_MODEL}.safetensors")
+    second = tmp_path / "second.safetensors"
+    save_bundle(second, replace(bundle.card, name="second"), bundle.network())
+    page.show("reconstruct")
+    page.upload("model", second)
+    page.until(lambda: page.state("model") == "second")
+    page.click("reconstruct")
+    page.until(lambda: page.state("step") == "results")
+    assert [row["name"] for row in page.state("runs")] == [DEFAULT_MODEL, "second"]
+
+    page.click("compare-models")
+    page.until(lambda: page.state("arrangement") == "compared")
+    views = [view["tag"] for view in page.state("compared")]
+    assert [view["title"] for view in page.state("compared")] == [DEFAULT_MODEL, "second", "Reference"]
+    for view in views:
+        page.until(lambda view=view: (page.pixels(view).max(2) > 90).mean() > 0.02)
+    before, rect = [page.pixels(view).astype(int) for view in views], page.rect(views[0])
+    page.drag((rect["x"] + rect["width"] / 2, rect["y"] + rect["height"] / 2), (80, 10))
+    for view, old in zip(views, before, strict=True):
+        page.until(lambda view=view, old=old: (np.abs(page.pixels(view) - old).max(2) > 40).mean() > 0.01)
+
+    page.click("take-back")
+    page.until(lambda: [row["name"] for row in page.state("runs")] == [DEFAULT_MODEL])
+    assert page.state("arrangement") == "spine"
+    assert page.state("compared") == []
+    page.until(lambda: legend(page) > 300)
+    assert not page.there("take-back")
+
+
+def test_every_control_has_a_name(page: Any) -> None:
+    """For those who hear the page; all can be reached by the keyboard, and one button at a time is the first choice."""
+    for step in ("xrays", "vertebrae", "reconstruct", "results", "review"):
+        page.show(step)
+        page.until(lambda step=step: page.there(f"{step}-body"))
+        assert page.driver.execute_script(_UNNAMED) == []
+        assert len(page.driver.find_elements("css selector", ".panel .go")) == 1, step
+    page.driver.execute_script("document.getElementById('xrays-head').focus()")
+    page.driver.switch_to.active_element.send_keys("\ue007")
+    page.until(lambda: page.state("step") == "xrays")
+
+
 def test_results_are_downloaded(page: Any) -> None:
     """All files in one archive."""
+    page.show("review")
     page.click("download-everything")
     path = page.downloads / "ear-results.zip"
     page.until(path.exists)
@@ -189,7 +302,8 @@ def test_results_are_downloaded(page: Any) -> None:
 
 def test_the_scene_opens_in_slicer(page: Any) -> None:
     """Read back by slicer-core, in a process that knows nothing of ours."""
-    page.driver.execute_script("window.trame.trigger('prepare_download', ['mrb'])")
+    page.click("download")
+    page.click("download-mrb")
     path = page.downloads / "ear-scene.mrb"
     page.until(path.exists)
     done = subprocess.run(
@@ -199,9 +313,30 @@ def test_the_scene_opens_in_slicer(page: Any) -> None:
         assert name in done.stdout, done.stderr[-2000:]
 
 
-def test_starting_over_empties_the_page(page: Any) -> None:
-    """And the next case can come."""
+def test_starting_over_empties_the_page_and_a_saved_scene_fills_it(page: Any) -> None:
+    """The .mrb that was downloaded: X-rays, boxes, the spine, its heat map and legend, and its numbers."""
+    measured, sizes = page.state("measured"), list(boxes(page))
     page.click("start-over")
     page.until(lambda: page.state("xrays") == {} and page.state("vertebrae") == [] and page.state("runs") == [])
-    assert page.state("step") == "xrays"
+    assert (page.state("step"), page.state("reference"), page.state("measured")) == ("xrays", "", [])
     assert page.driver.find_element("id", "open-sample").get_attribute("class") == "go"
+    page.upload("scene", page.downloads / "ear-scene.mrb")
+    page.until(lambda: page.state("runs") and not page.state("busy"))
+    assert page.text("message") == "ear-scene.mrb is open."
+    assert list(boxes(page)) == sizes
+    assert page.state("measured") == measured
+    assert page.state("reference") == "truth"
+    page.until(lambda: page.pixels("frontal").max() > 200 and legend(page) > 300)
+
+
+def test_a_whole_spine_is_started(page: Any) -> None:
+    """Three boxes from which the others are filled in."""
+    page.call("start_over")
+    page.until(lambda: page.state("xrays") == {})
+    page.click("open-sample")
+    page.until(lambda: page.state("step") == "reconstruct")
+    page.show("vertebrae")
+    for row in page.state("vertebrae"):
+        page.call("delete_vertebra", row["id"])
+    page.click("whole-spine")
+    page.until(lambda: list(boxes(page)) == ["T1", "T9", "L5"])
