@@ -15,7 +15,7 @@ from ..distance import SIGNED_DISTANCE, SurfaceError, with_distances
 from ..errors import EARError
 from ..vertebra import LEVELS
 from .folders import file_under
-from .heatmap import RANGE_MM, forget_distances, measured_nodes, show_distances, update_legend
+from .heatmap import RANGE_MM, forget_distances, measured_nodes, show_distances
 from .nodes import (
     LEVEL,
     REFERENCE,
@@ -84,14 +84,6 @@ def comparisons_of(scene: Scene, run: str) -> list[Comparison]:
         error = SurfaceError(_signed_mm(node), _signed_mm(reference), worst_ras_mm=(r, a, s), notes=notes, **facts)
         found.append(Comparison(level, overlap, error, node.GetPolyData()))
     return found
-
-
-def show_side(scene: Scene, run: str, reference: bool) -> None:
-    """Show the reference's surfaces in place of the rebuilt ones, or the other way round."""
-    for kind, visible in ((REFERENCE, reference), (SURFACE, not reference)):
-        for node in find_nodes(scene, kind, run=run):
-            node.SetDisplayVisibility(visible)
-    update_legend(scene)
 
 
 def forget_comparisons(scene: Scene, run: str, levels: Collection[str]) -> None:

@@ -11,6 +11,7 @@ from .layout import show_layers
 from .nodes import EDGES, LEVEL, REFERENCE, RUN, SPINE, SURFACE, VOLUME, Node, Scene, find_node, find_nodes
 from .rendering import is_rendered, render_bone, render_edges, stop_rendering
 from .results import FACTS
+from .review import look_from_front
 from .rois import roi_nodes
 from .segments import SEGMENTATION
 from .views import STANDARD_VIEWS
@@ -91,15 +92,9 @@ def look_at(scene: Scene, run: str) -> None:
         return
     bounds = [0.0] * 6
     spine.GetRASBounds(bounds)
+    look_from_front([node for node in list(scene.GetNodes()) if node.IsA("vtkMRMLCameraNode")], bounds)
     low, high = np.array(bounds[::2]), np.array(bounds[1::2])
     middle, extent = (low + high) / 2, high - low
-    for node in list(scene.GetNodes()):
-        if node.IsA("vtkMRMLCameraNode"):
-            away = extent.max() / 2 / np.tan(np.radians(node.GetViewAngle() / 2)) + extent[1] / 2
-            node.SetFocalPoint(*middle)
-            node.SetPosition(*(middle + np.array([0, _ROOM * away, 0])))
-            node.SetViewUp(0, 0, 1)
-            node.ResetClippingRange()
     axial = scene.GetNodeByID(AXIAL_VIEW)
     if axial is not None:
         columns, rows, _ = axial.GetDimensions()

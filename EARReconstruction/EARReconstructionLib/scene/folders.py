@@ -22,15 +22,6 @@ def file_under(scene: Scene, node: Node, run: str) -> None:
         hierarchy.CreateItem(folder, node)
 
 
-def nodes_in_folder(scene: Scene, run: str) -> list[Node]:
-    """The nodes in the folder of a run."""
-    hierarchy, items = _hierarchy(scene), vtkIdList()
-    folder = _folder(scene, run)
-    if folder:
-        hierarchy.GetItemChildren(folder, items)
-    return [hierarchy.GetItemDataNode(items.GetId(n)) for n in range(items.GetNumberOfIds())]
-
-
 def remove_folder(scene: Scene, run: str) -> None:
     """Remove the folder of a run, not the nodes in it."""
     folder = _folder(scene, run)

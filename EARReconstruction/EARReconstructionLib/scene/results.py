@@ -116,16 +116,6 @@ def rois_of(scene: Scene, run: str) -> dict[str, VertebraROI]:
     return {roi.level: roi for roi in sorted(rois, key=lambda roi: LEVELS.index(roi.level))}
 
 
-def surface_node(scene: Scene, run: str, level: str) -> Node | None:
-    """The model node of a rebuilt vertebra."""
-    return find_node(scene, SURFACE, run=run, level=level)
-
-
-def spine_node(scene: Scene, run: str) -> Node | None:
-    """The volume node of a run's stitched spine."""
-    return find_node(scene, SPINE, run=run)
-
-
 def remove_results(scene: Scene, run: str, levels: Collection[str] | None = None) -> None:
     """Remove a run, or only these levels of it; the rest of its spine is stitched anew."""
     left = [] if levels is None else [one for one in vertebrae(scene, run) if one.roi.level not in levels]
@@ -142,14 +132,6 @@ def remove_results(scene: Scene, run: str, levels: Collection[str] | None = None
         _show_spine(scene, spine, run)
     else:
         remove_folder(scene, run)
-    update_legend(scene)
-
-
-def set_run_visible(scene: Scene, run: str, visible: bool) -> None:
-    """Show or hide the surfaces and segments of a run, so that models can be compared."""
-    for node in find_nodes(scene, run=run):
-        if node.IsA("vtkMRMLModelNode") or node.IsA("vtkMRMLSegmentationNode"):
-            node.SetDisplayVisibility(visible)
     update_legend(scene)
 
 

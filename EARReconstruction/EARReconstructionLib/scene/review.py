@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from ..comparison import Comparison
 
 MARK = "mark"
+
+#: Room around what fills a view, as a multiple of it.
+_ROOM = 1.1
 
 Point = tuple[float, float, float]
 
@@ -40,6 +43,19 @@ def jump(scene: Scene, ras_mm: Point) -> None:
             way = np.subtract(ras_mm, node.GetFocalPoint())
             node.SetPosition(*np.add(node.GetPosition(), way))
             node.SetFocalPoint(*ras_mm)
+
+
+def look_from_front(cameras: Iterable[Node], bounds: Sequence[float]) -> None:
+    """Turn cameras to the front of a box, which then fills their views. bounds: from and to along R, A and S, mm."""
+    low, high = np.array(bounds[::2]), np.array(bounds[1::2])
+    (r, a, s), extent = (low + high) / 2, high - low
+    for camera in cameras:
+        half_angle = np.radians(camera.GetViewAngle() / 2)
+        away = max(extent[0], extent[2]) / 2 / np.tan(half_angle) + extent[1] / 2
+        camera.SetFocalPoint(r, a, s)
+        camera.SetPosition(r, a + _ROOM * away, s)
+        camera.SetViewUp(0, 0, 1)
+        camera.ResetClippingRange()
 
 
 def mark(scene: Scene, ras_mm: Point, text: str) -> Node:

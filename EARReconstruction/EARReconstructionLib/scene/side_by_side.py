@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-import numpy as np
 from vtkmodules.vtkCommonDataModel import vtkBoundingBox
 
 from ..errors import EARError
+from . import review
 from .heatmap import LEGEND, RANGE_MM, set_range, update_legend
 from .layouts import COMPARED_GROUP, COMPARED_ID, add_layouts
 from .layouts import COMPARED_TAGS as TAGS
@@ -25,9 +25,6 @@ _DARK = (0.06, 0.08, 0.1)
 
 #: Attribute of a display that belongs to one view now: whether it was visible before.
 _BEFORE = "EAR.visibleBefore"
-
-#: Room around what fills a view, as a multiple of it.
-_MARGIN = 1.1
 
 
 def show_side_by_side(
@@ -85,15 +82,8 @@ def look_from_front(scene: Scene) -> None:
         return
     bounds = [0.0] * 6
     box.GetBounds(bounds)
-    low, high = np.array(bounds[::2]), np.array(bounds[1::2])
-    middle, extent = (low + high) / 2, high - low
-    for camera in list(scene.GetNodes()):
-        if camera.IsA("vtkMRMLCameraNode") and camera.GetLayoutName() in TAGS:
-            away = max(extent[0], extent[2]) / 2 / np.tan(np.radians(camera.GetViewAngle() / 2)) + extent[1] / 2
-            camera.SetFocalPoint(*middle)
-            camera.SetPosition(middle[0], middle[1] + _MARGIN * away, middle[2])
-            camera.SetViewUp(0, 0, 1)
-            camera.ResetClippingRange()
+    cameras = (node for node in list(scene.GetNodes()) if node.IsA("vtkMRMLCameraNode"))
+    review.look_from_front((camera for camera in cameras if camera.GetLayoutName() in TAGS), bounds)
 
 
 def is_side_by_side(scene: Scene) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -296,6 +296,22 @@ def stage(_stage: Stage, capfd: pytest.CaptureFixture[str]) -> Iterator[Stage]:
     _stage.reset()
     assert "Traceback" not in capfd.readouterr().err
     assert not [node.GetID() for node in list(_stage.scene.GetNodes()) if node.GetAttribute("EAR.kind")]
+
+
+@pytest.fixture
+def in_folder() -> Callable[[Any, str], list[str]]:
+    """A function: names of the nodes in the folder of a run in the subject hierarchy."""
+    import slicer
+    import vtk
+
+    def names(scene: Any, run: str) -> list[str]:
+        hierarchy, items = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene), vtk.vtkIdList()
+        folder = hierarchy.GetItemChildWithName(hierarchy.GetSceneItemID(), f"EAR {run}")
+        if folder:
+            hierarchy.GetItemChildren(folder, items)
+        return [hierarchy.GetItemName(items.GetId(n)) for n in range(items.GetNumberOfIds())]
+
+    return names
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,7 @@ pytest.importorskip("slicer", reason="slicer-core is not installed")
 from EARReconstructionLib.scene.comparisons import comparisons_of, show_comparisons
 from EARReconstructionLib.scene.heatmap import measured_nodes
 from EARReconstructionLib.scene.nodes import find_node, find_nodes, remove_nodes
-from EARReconstructionLib.scene.results import show_results, surface_node
+from EARReconstructionLib.scene.results import show_results
 
 PLACES = {"L1": (10.3, -20.0, 30.0), "L2": (11.0, -17.5, 3.2)}
 
@@ -97,7 +97,7 @@ def test_what_was_measured_on_other_vertebrae_goes(scene: Any) -> None:
     assert find_node(scene, "statistics", run="m").GetTable().GetNumberOfRows() == 1
     assert find_node(scene, "chart", run="m").GetID() == chart  # views keep showing it
     assert len(comparisons_of(scene, "other")) == 1
-    assert surface_node(scene, "m", "L1") not in measured_nodes(scene)
+    assert find_node(scene, "surface", run="m", level="L1") not in measured_nodes(scene)
 
 
 def test_replaced_or_removed_nodes_are_not_measured(scene: Any) -> None:

@@ -22,7 +22,7 @@ import slicer
 from EARReconstructionLib.scene.comparisons import show_comparisons
 from EARReconstructionLib.scene.nodes import find_node, matrix, remove_nodes, set_voxels
 from EARReconstructionLib.scene.references import reference_shapes, reference_work, run_shapes
-from EARReconstructionLib.scene.results import show_results, surface_node
+from EARReconstructionLib.scene.results import show_results
 from EARReconstructionLib.scene.terminology import level_meant, level_named, terminology_entry
 
 PLACES = {"L1": (10.3, -20.0, 30.0), "L2": (12.0, -17.5, -2.0)}
@@ -222,8 +222,13 @@ class TestModel:
     def test_under_a_transform_that_mirrors(self, scene: Any) -> None:
         mirror = np.diag([-1.0, 1, 1, 1]) @ TURN
         node = model(scene, "L1", "L1", np.linalg.inv(mirror))
+        mesh = node.GetPolyData()
+        node.SetAndObservePolyData(polydata(points_of(mesh), triangles_of(mesh)[:, ::-1]))  # outward in its own frame
         under(scene, node, mirror)
         fits(scene, node, ("L1",))
+        seen = reference_shapes(scene, "m", node)["L1"].surface
+        a, b, c = np.moveaxis((points_of(seen) - PLACES["L1"])[triangles_of(seen)], 1, 0)
+        assert np.einsum("ij,ij->", a, np.cross(b, c)) > 0  # and in the world
 
     def test_read_as_lps(self, scene: Any) -> None:
         node = model(scene, "L1", "L1", np.diag([-1.0, -1, 1, 1]))
@@ -244,7 +249,7 @@ class TestModel:
         node = model(scene, "L1", "L1")
         work, shapes = reference_work(scene, "m", node), run_shapes(scene, "m")
         node.GetPolyData().GetPoints().SetPoint(0, 1e6, 0, 0)
-        remove_nodes(scene, [node, surface_node(scene, "m", "L1")])
+        remove_nodes(scene, [node, find_node(scene, "surface", run="m", level="L1")])
         found = compare({"L1": shapes["L1"]}, work())
         assert found[0].error.hd_mm < 1
         with pytest.raises(EARError, match="vertebra L1: its surfaces are not in the scene"):
@@ -341,7 +346,7 @@ class TestRefused:
             reference_shapes(scene, "m", node)
 
     def test_a_reconstruction_that_was_moved(self, scene: Any) -> None:
-        under(scene, surface_node(scene, "m", "L1"), TURN)
+        under(scene, find_node(scene, "surface", run="m", level="L1"), TURN)
         with pytest.raises(ReferenceSurfaceError, match="L1 surface: a transform moves it"):
             run_shapes(scene, "m")
 

@@ -22,17 +22,14 @@ from EARReconstructionLib.colours import level_colour
 from EARReconstructionLib.scene import rendering
 from EARReconstructionLib.scene.cases import show_case
 from EARReconstructionLib.scene.comparisons import show_comparisons
-from EARReconstructionLib.scene.folders import nodes_in_folder
+from EARReconstructionLib.scene.display import show_run
 from EARReconstructionLib.scene.layout import show_layers
 from EARReconstructionLib.scene.nodes import affine_of, find_node, find_nodes, voxels_of
 from EARReconstructionLib.scene.radiographs import radiograph_nodes
 from EARReconstructionLib.scene.results import (
     remove_results,
     runs,
-    set_run_visible,
     show_results,
-    spine_node,
-    surface_node,
     vertebrae,
 )
 from EARReconstructionLib.scene.terminology import terminology_entry
@@ -61,7 +58,7 @@ class TestShow:
             points = points_of(shown.surface_node.GetPolyData())
             assert np.linalg.norm(points - one.roi.centre_ras_mm, axis=1) == pytest.approx(9, abs=0.15)
             assert shown.surface_node.GetDisplayNode().GetColor() == pytest.approx(level_colour(one.roi.level))
-        spine = spine_node(stage.scene, "m")
+        spine = find_node(stage.scene, "spine", run="m")
         above = np.argwhere(voxels_of(spine) > 300)[:, ::-1]
         middle = transform_points(affine_of(spine), above).mean(0)
         assert middle == pytest.approx(np.add(L1.roi.centre_ras_mm, L2.roi.centre_ras_mm) / 2, abs=0.3)
@@ -93,10 +90,10 @@ class TestShow:
             assert bounds.mean(1) == pytest.approx(one.roi.centre_ras_mm, abs=1)
             assert np.ptp(bounds, axis=1) == pytest.approx(17, abs=1.6)
 
-    def test_one_folder_and_references_to_the_inputs(self, stage: Any, sample: Case) -> None:
+    def test_one_folder_and_references_to_the_inputs(self, stage: Any, sample: Case, in_folder: Any) -> None:
         show_case(stage.scene, sample)
         show_results(stage.scene, [L1])
-        names = {node.GetName() for node in nodes_in_folder(stage.scene, "m")}
+        names = set(in_folder(stage.scene, "m"))
         assert names == {"L1 volume", "L1 edges", "L1 surface", "Spine m", "Segmentation m"}
         radiographs = radiograph_nodes(stage.scene)
         for kind in ("volume", "surface", "edges"):
@@ -108,7 +105,7 @@ class TestShow:
         show_results(stage.scene, [L1, L2])
         empty = replace(L1, volume_hu=L1.volume_hu * 0 - 1000, mask=L1.mask & False)
         show_results(stage.scene, [empty])
-        assert surface_node(stage.scene, "m", "L1") is None
+        assert find_node(stage.scene, "surface", run="m", level="L1") is None
         assert find_node(stage.scene, "segmentation").GetSegmentation().GetNumberOfSegments() == 1
         assert len(vertebrae(stage.scene, "m")) == 2
 
@@ -125,21 +122,21 @@ class TestAgain:
     def test_replaces_the_vertebra_alone_and_keeps_its_nodes(self, stage: Any) -> None:
         show_results(stage.scene, [L1, L2])
         before = {node.GetID() for node in find_nodes(stage.scene)}
-        kept = surface_node(stage.scene, "m", "L1").GetPolyData()
+        kept = find_node(stage.scene, "surface", run="m", level="L1").GetPolyData()
         moved = ball("L2", (14.0, -17.5, 3.2), radius=7)
         show_results(stage.scene, [moved])
         assert {node.GetID() for node in find_nodes(stage.scene)} == before
-        assert surface_node(stage.scene, "m", "L1").GetPolyData() is kept
-        points = points_of(surface_node(stage.scene, "m", "L2").GetPolyData())
+        assert find_node(stage.scene, "surface", run="m", level="L1").GetPolyData() is kept
+        points = points_of(find_node(stage.scene, "surface", run="m", level="L2").GetPolyData())
         assert np.linalg.norm(points - moved.roi.centre_ras_mm, axis=1) == pytest.approx(7, abs=0.15)
 
     def test_another_model_stands_beside_it(self, stage: Any) -> None:
         show_results(stage.scene, [L1])
         show_results(stage.scene, [ball("L1", (0.0, 0.0, 0.0), model="other")])
         assert runs(stage.scene) == ["m", "other"]
-        set_run_visible(stage.scene, "m", False)
-        assert not surface_node(stage.scene, "m", "L1").GetDisplayVisibility()
-        assert surface_node(stage.scene, "other", "L1").GetDisplayVisibility()
+        show_run(stage.scene, "m", False)
+        assert not find_node(stage.scene, "surface", run="m", level="L1").GetDisplayVisibility()
+        assert find_node(stage.scene, "surface", run="other", level="L1").GetDisplayVisibility()
 
     def test_what_was_measured_on_it_goes(self, stage: Any, rebuilt: SimpleNamespace) -> None:
         show_results(stage.scene, rebuilt.reconstructions)
@@ -149,16 +146,16 @@ class TestAgain:
         show_results(stage.scene, rebuilt.reconstructions[:1])
         for kind in ("reference", "statistics", "histogram", "chart", "series", "distance-legend"):
             assert find_node(stage.scene, kind) is None
-        assert not surface_node(stage.scene, rebuilt.run, "L1").GetDisplayNode().GetScalarVisibility()
+        assert not find_node(stage.scene, "surface", run=rebuilt.run, level="L1").GetDisplayNode().GetScalarVisibility()
 
 
 class TestRemove:
-    def test_one_level(self, stage: Any) -> None:
+    def test_one_level(self, stage: Any, in_folder: Any) -> None:
         show_results(stage.scene, [L1, L2])
         remove_results(stage.scene, "m", ["L1"])
         assert [one.roi.level for one in vertebrae(stage.scene, "m")] == ["L2"]
-        assert voxels_of(spine_node(stage.scene, "m")).shape == (24, 24, 24)
-        assert {node.GetName() for node in nodes_in_folder(stage.scene, "m")} == {
+        assert voxels_of(find_node(stage.scene, "spine", run="m")).shape == (24, 24, 24)
+        assert set(in_folder(stage.scene, "m")) == {
             "L2 volume",
             "L2 edges",
             "L2 surface",
@@ -166,14 +163,14 @@ class TestRemove:
             "Segmentation m",
         }
 
-    def test_all_of_a_run_and_nothing_else(self, stage: Any, sample: Case) -> None:
+    def test_all_of_a_run_and_nothing_else(self, stage: Any, sample: Case, in_folder: Any) -> None:
         show_case(stage.scene, sample)
         before = {node.GetID() for node in stage.scene.GetNodes()}
         show_results(stage.scene, [L1, L2])
-        rendering.render_bone(stage.scene, spine_node(stage.scene, "m"), 300)
+        rendering.render_bone(stage.scene, find_node(stage.scene, "spine", run="m"), 300)
         remove_results(stage.scene, "m")
         assert {node.GetID() for node in stage.scene.GetNodes()} == before
-        assert nodes_in_folder(stage.scene, "m") == []
+        assert in_folder(stage.scene, "m") == []
         assert runs(stage.scene) == []
 
 
@@ -186,7 +183,7 @@ class TestLook:
         for part, level in ((upper, "L1"), (lower, "L2")):
             part = part[part.max(1) > 0.5]
             assert np.abs(part / part.max(1, keepdims=True) - np.array(level_colour(level)) / 0.95).mean() < 0.1
-        show_layers(stage.scene, stage.axial.node, spine_node(stage.scene, "m"))
+        show_layers(stage.scene, stage.axial.node, find_node(stage.scene, "spine", run="m"))
         stage.axial.node.JumpSliceByCentering(*L1.roi.centre_ras_mm)
         stage.axial.node.SetFieldOfView(40, 40, 1)
         x, y = stage.axial.to_xy(L1.roi.centre_ras_mm).round().astype(int)

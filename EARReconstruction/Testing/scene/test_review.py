@@ -18,7 +18,8 @@ from vtkmodules.vtkFiltersSources import vtkSphereSource
 
 pytest.importorskip("slicer", reason="slicer-core is not installed")
 
-from EARReconstructionLib.scene.comparisons import show_comparisons, show_side
+from EARReconstructionLib.scene.comparisons import show_comparisons
+from EARReconstructionLib.scene.display import show_run
 from EARReconstructionLib.scene.heatmap import (
     forget_distances,
     measured_nodes,
@@ -165,7 +166,7 @@ class TestComparisons:
         assert values[points[:, 0].argmin()] == pytest.approx(-3, abs=0.1)  # the left is not covered
         assert values[points[:, 0].argmax()] == pytest.approx(3, abs=0.1)
         assert (rebuilt.GetDisplayVisibility(), reference.GetDisplayVisibility()) == (1, 0)
-        show_side(stage.scene, "m", reference=True)
+        show_run(stage.scene, "m", True, on_reference=True)
         assert (rebuilt.GetDisplayVisibility(), reference.GetDisplayVisibility()) == (0, 1)
         assert find_node(stage.scene, "distance-legend").GetDisplayableNode() is reference
 

@@ -16,19 +16,18 @@ pytest.importorskip("slicer", reason="slicer-core is not installed")
 import slicer
 from EARReconstructionLib.scene.cases import case_of, show_case
 from EARReconstructionLib.scene.comparisons import show_comparisons
-from EARReconstructionLib.scene.folders import nodes_in_folder
 from EARReconstructionLib.scene.layout import RadiographViews
 from EARReconstructionLib.scene.layouts import XRAYS_ID, add_layouts, xrays_layout
 from EARReconstructionLib.scene.nodes import find_node, find_nodes
 from EARReconstructionLib.scene.projected_rois import BOX, ProjectedROIs
 from EARReconstructionLib.scene.radiographs import is_bone_white, radiograph_nodes, set_bone_white
-from EARReconstructionLib.scene.results import remove_results, runs, show_results, surface_node, vertebrae
+from EARReconstructionLib.scene.results import remove_results, runs, show_results, vertebrae
 from EARReconstructionLib.scene.rois import crop_mm, roi_nodes, roi_of, show_crop
 
 
 @pytest.mark.parametrize(("name", "cleared"), [("case.mrb", True), ("Fälle Süd.mrb", False)])
 def test_saved_and_loaded(
-    stage: Any, sample: Case, rebuilt: SimpleNamespace, tmp_path: Path, name: str, cleared: bool
+    stage: Any, sample: Case, rebuilt: SimpleNamespace, tmp_path: Path, name: str, cleared: bool, in_folder: Any
 ) -> None:
     """Into an empty scene, or in place of the one that is there: its nodes have the same ids and are others."""
     scene, run = stage.scene, rebuilt.run
@@ -65,12 +64,12 @@ def test_saved_and_loaded(
         assert now.ras_from_ijk == pytest.approx(then.ras_from_ijk, abs=1e-9)
         assert now.volume_node.GetNodeReference("EAR.frontal") is radiograph_nodes(scene)["frontal"]
     assert np.array_equal(label_voxels(scene), labels)
-    assert len(nodes_in_folder(scene, run)) == 14
-    display = surface_node(scene, run, "L1").GetDisplayNode()
+    assert len(in_folder(scene, run)) == 14
+    display = find_node(scene, "surface", run=run, level="L1").GetDisplayNode()
     assert display.GetScalarVisibility()
     assert display.GetScalarRange() == (-2.5, 2.5)
     assert display.GetColorNode() is find_node(scene, "distance-colours")
-    assert find_node(scene, "distance-legend").GetDisplayableNode() is surface_node(scene, run, "L1")
+    assert find_node(scene, "distance-legend").GetDisplayableNode() is find_node(scene, "surface", run=run, level="L1")
     assert find_node(scene, "statistics").GetTable().GetNumberOfRows() == 1
     assert find_node(scene, "chart").GetNthPlotSeriesNode(0).GetTableNode() is find_node(scene, "histogram")
     assert stage.frontal.pixels().max() > 200  # shown again, without a click

@@ -22,11 +22,12 @@ import slicer
 from EARReconstructionLib.scene import rendering
 from EARReconstructionLib.scene.cases import show_case
 from EARReconstructionLib.scene.comparisons import show_comparisons
+from EARReconstructionLib.scene.display import show_run
 from EARReconstructionLib.scene.heatmap import set_heat_map
 from EARReconstructionLib.scene.layout import RadiographViews
 from EARReconstructionLib.scene.layouts import compared_layout
 from EARReconstructionLib.scene.nodes import find_node, find_nodes
-from EARReconstructionLib.scene.results import set_run_visible, show_results, spine_node, surface_node
+from EARReconstructionLib.scene.results import show_results
 from EARReconstructionLib.scene.side_by_side import (
     MOST_RUNS,
     TAGS,
@@ -70,7 +71,7 @@ def scene(stage: Any) -> Any:
         show_results(stage.scene, [ball(model)])
         show_comparisons(stage.scene, *measured(model), model)
     find_node(stage.scene, "distance-legend").SetVisibility(False)
-    set_run_visible(stage.scene, "large", False)
+    show_run(stage.scene, "large", False)
     return stage.scene
 
 
@@ -101,7 +102,7 @@ def test_each_in_its_view_in_the_same_colours(stage: Any, scene: Any, layouts: A
     small, large, reference = (extent(view) for view in views)
     assert large / small == pytest.approx(2, abs=0.15)
     assert large / reference == pytest.approx(12 / 9, abs=0.1)
-    ranges = {surface_node(scene, run, "L1").GetDisplayNode().GetScalarRange() for run in RADII}
+    ranges = {find_node(scene, "surface", run=run, level="L1").GetDisplayNode().GetScalarRange() for run in RADII}
     assert ranges == {(-3.0, 3.0)}
     red, blue = ([int(x) for x in view.pixels()[87, 100]] for view in views[:2])
     assert red[0] > red[2] + 40  # 3 mm inside everywhere
@@ -173,14 +174,14 @@ def test_planes_and_rendered_bone_stay_out(stage: Any, scene: Any, layouts: Any,
     views.show_in_3d(True)
     for node in find_nodes(scene, "roi"):
         node.SetDisplayVisibility(False)
-    rendering.render_bone(scene, spine_node(scene, "large"), 300)
+    rendering.render_bone(scene, find_node(scene, "spine", run="large"), 300)
     set_heat_map(scene, False)
     (view,) = stage.more_views(TAGS[:1])
     show_side_by_side(scene, layouts, ["small"])
     look_from_front(scene)
     assert 60 < extent(view) < 170
     leave(scene)
-    assert rendering.is_rendered(spine_node(scene, "large"))
+    assert rendering.is_rendered(find_node(scene, "spine", run="large"))
     views.close()
 
 

@@ -56,6 +56,16 @@ class TestReconstruction:
         take_back(shown, replaced)
         assert rois_of(shown, DEFAULT_MODEL) == before
 
+    def test_as_the_core_does_it(self, scene: Any, rebuilt: SimpleNamespace) -> None:
+        """Each radiograph goes with its own view: what comes out is what came out without a scene."""
+        from EARReconstructionLib.scene.tasks import reconstruction_task
+
+        (one,) = reconstruction_task(scene, find_model(DEFAULT_MODEL), ["L1"], "cpu").work(
+            lambda *_: None, lambda: False
+        )
+        assert one.roi.level == "L1"
+        assert one.volume_hu == pytest.approx(rebuilt.reconstructions[0].volume_hu, abs=1)
+
     def test_what_is_missing(self, scene: Any, stage: Any) -> None:
         from EARReconstructionLib.scene.tasks import reconstruction_task
 
