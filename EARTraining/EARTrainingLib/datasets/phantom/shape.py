@@ -80,12 +80,6 @@ class VertebraShape:
         """Posterior wall of the body in the midline."""
         return self._body.back_y_mm
 
-    @property
-    def wedge_deg(self) -> float:
-        """Angle between the end-plates; positive where the front is lower."""
-        depth = (self.body.upper_depth_mm + self.body.lower_depth_mm) / 2
-        return float(np.degrees(np.arctan2(self.body.posterior_height_mm - self.body.anterior_height_mm, depth)))
-
     @cached_property
     def _body(self) -> VertebralBody:
         lumbar, size = self.arch.lumbar_character, self.body
