@@ -151,6 +151,17 @@ class TestPictures:
             assert (np.abs(bone[..., 0] - bone[..., 2]) < 90).all()
         assert page.words("text.side") == ["R", "L", "P", "A"] * 3
 
+    def test_the_scale_is_that_of_the_bone(self, result) -> None:
+        """What is drawn, measured with the bar, is as high as the surfaces are."""
+        low, high = np.reshape([surface.GetBounds() for surface in result.surfaces.values()], (-1, 3, 2))[:, 2].T
+        for drawn in (one for pictures_ in draw_surfaces(result, 4.0) for one in pictures_):
+            svg = drawn.svg(50.0)
+            start, end = map(float, re.search(r'class="scale" d="M([\d.]+),.*?H([\d.]+)', svg).groups())
+            said = float(re.search(r">(\d+) mm<", svg).group(1))
+            rows = np.nonzero(drawn.pixels.min(-1) < 240)[0]
+            paper_mm = (np.ptp(rows) + 1) / len(drawn.pixels) * 50.0 / drawn.aspect
+            assert paper_mm * said / (end - start) == pytest.approx(high.max() - low.min(), rel=0.03)
+
     def test_names_stand_right_of_their_bone(self, result, page) -> None:
         assert sorted(page.words("text.level")) == sorted(["T12", "L1"] * 6)
         for drawn in (one for pictures_ in draw_surfaces(result, 4.0) for one in pictures_):

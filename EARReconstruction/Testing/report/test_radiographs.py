@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 from EARReconstructionLib.geometry import View
 from EARReconstructionLib.report.radiographs import box_corners, draw_radiograph, image_sides
 from EARReconstructionLib.vertebra import VertebraROI
@@ -68,6 +70,22 @@ def test_boxes_names_and_letters_of_a_case(case, role) -> None:
     letters = re.findall(r'class="side" x="([\d.]+)".*?>(\w)</text>', svg)
     assert [letter for _, letter in letters] == [["R", "L"], ["P", "A"]][role]
     assert float(letters[0][0]) < 0.1 * view.width < 0.9 * view.width < float(letters[1][0])
+
+
+@pytest.mark.parametrize("role", [0, 1])
+def test_the_picture_lies_as_its_boxes_and_letters_do(case, role, tmp_path) -> None:
+    """What is bright in the radiograph is bright within its vertebra's box, not on the other side."""
+    view, roi = case.geometry.views[role], case.rois[0]
+    (u, v), _ = view.project(roi.centre_ras_mm)
+    rows, columns = np.indices((view.height, view.width)) + 0.5
+    pixels = np.exp(-((columns - u) ** 2 + (rows - v) ** 2) / 40).astype(np.float32)
+    svg = draw_radiograph(replace(case.radiographs[role], pixels=pixels), view, [roi], "X-ray", 60.0)
+    (tmp_path / "p.png").write_bytes(base64.b64decode(re.search(r"base64,([^\"]+)", svg).group(1)))  # type: ignore[union-attr]
+    seen = sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "p.png"))).astype(float)
+    rows, columns = np.indices(seen.shape) + 0.5
+    scale = view.width / seen.shape[1]
+    place = [float((axis * seen).sum() / seen.sum()) * scale for axis in (columns, rows)]
+    assert place == pytest.approx([u, v], abs=2)
 
 
 def test_a_name_stays_in_the_image(case) -> None:

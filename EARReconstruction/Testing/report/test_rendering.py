@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import vtk
+from EARReconstructionLib.colours import distance_colours
 from EARReconstructionLib.distance import with_distances
 from EARReconstructionLib.geometry.frames import side_letters
 from EARReconstructionLib.report.rendering import Camera, NoRendererError, Studio, at_one_scale, framed
@@ -103,6 +104,16 @@ class TestPictures:
         mean = picture[seen(picture)].mean(0)
         assert mean.argmax() == channel
         assert mean[channel] > mean[2 - channel] + 50
+
+    @pytest.mark.parametrize("share", [-1.0, -0.5, 0.5, 1.0])
+    def test_colours_run_over_the_range_in_mm(self, studio, share):
+        """Light makes them darker, but leaves how much of each channel there is."""
+        surface = ball((0, 0, 0), 20)
+        coloured = with_distances(surface, np.full(len(points_of(surface)), 3.0 * share))
+        picture = studio.picture([coloured], framed([surface], (0, 1, 0), SIZE), 3.0)
+        mean = np.median(picture[seen(picture)], axis=0)
+        expected = distance_colours(201)[round(100 + 100 * share)]
+        assert mean / mean.sum() == pytest.approx(expected / expected.sum(), abs=0.03)
 
     def test_a_window_serves_many_pictures(self, studio):
         one, other = ball((0, 0, 0), 20), ball((0, 0, 0), 10)

@@ -14,6 +14,7 @@ from EARReconstructionLib.reconstruction import Reconstruction
 from EARReconstructionLib.surface import isosurface, points_of, polydata, triangles_of
 from EARReconstructionLib.vertebra import VERSE_LABEL, VertebraROI
 from numpy.typing import NDArray
+from pydicom.sr.codedict import codes
 from vtkmodules.util.numpy_support import numpy_to_vtk
 
 pytest.importorskip("slicer", reason="slicer-core is not installed")
@@ -23,7 +24,7 @@ from EARReconstructionLib.scene.comparisons import show_comparisons
 from EARReconstructionLib.scene.nodes import find_node, matrix, remove_nodes, set_voxels
 from EARReconstructionLib.scene.references import reference_shapes, reference_work, run_shapes
 from EARReconstructionLib.scene.results import show_results
-from EARReconstructionLib.scene.terminology import level_meant, level_named, terminology_entry
+from EARReconstructionLib.scene.terminology import VERTEBRA_CODES, level_meant, level_named, terminology_entry
 
 PLACES = {"L1": (10.3, -20.0, 30.0), "L2": (12.0, -17.5, -2.0)}
 
@@ -372,3 +373,9 @@ def test_terms_of_levels(level: str) -> None:
     assert level_meant(bone) == level
     assert level_meant(f"x~a^1^b~99X^1^{level} vertebra~^^~y~^^~^^") == level
     assert level_meant(terminology_entry("L6")) is level_meant("") is level_meant("Tissue") is None
+
+
+def test_terms_are_those_of_the_dicom_standard() -> None:
+    """As pydicom has them: a code of a neighbour would name each vertebra wrongly, there and back."""
+    theirs = {code.meaning: code.value for code in (getattr(codes.cid7603, name) for name in codes.cid7603.dir())}
+    assert {f"{level} vertebra": code for level, code in VERTEBRA_CODES.items()} == theirs

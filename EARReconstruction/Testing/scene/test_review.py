@@ -226,6 +226,15 @@ class TestWorstPoint:
         assert point == error.worst_ras_mm
         assert text == f"L1 {error.worst_signed_mm:+.1f} mm"
 
+    def test_of_several(self, shifted: Comparison) -> None:
+        ours = sphere((0.0, 1.0, 0.0))
+        error = surface_error(ours, sphere())
+        nearer = Comparison("L2", 0.9, error, with_distances(ours, error.signed_mm))
+        for comparisons in ([nearer, shifted], [shifted, nearer]):
+            point, text = worst_point(comparisons)
+            assert text.startswith("L3 ")
+            assert point == shifted.error.worst_ras_mm
+
     def test_of_nothing(self) -> None:
         with pytest.raises(EARError, match="nothing has been compared"):
             worst_point([])
@@ -235,7 +244,8 @@ class TestWorstPoint:
         camera = stage.scene.GetFirstNodeByClass("vtkMRMLCameraNode")
         way = np.subtract(camera.GetPosition(), camera.GetFocalPoint())
         jump(stage.scene, (12.0, -34.0, 56.0))
-        assert stage.axial.node.GetSliceOffset() == pytest.approx(56)
+        middle = [size / 2 for size in stage.axial.node.GetDimensions()[:2]]
+        assert stage.axial.to_ras(*middle) == pytest.approx((12, -34, 56), abs=1)
         assert camera.GetFocalPoint() == pytest.approx((12, -34, 56))
         assert np.subtract(camera.GetPosition(), camera.GetFocalPoint()) == pytest.approx(way)
         for view, plane in zip((stage.frontal, stage.lateral), planes, strict=True):
