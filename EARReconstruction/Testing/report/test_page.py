@@ -14,12 +14,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
+import vtk
 from EARReconstructionLib import report, volume_io
 from EARReconstructionLib.colours import distance_colours
 from EARReconstructionLib.errors import EARError
 from EARReconstructionLib.geometry import BiplanarGeometry
 from EARReconstructionLib.report import rendering
 from EARReconstructionLib.report.surfaces import draw_surfaces
+from EARReconstructionLib.report.tables import distance_table, key_figures, vertebra_table
 from EARReconstructionLib.results import write_result
 
 MINUS = "\N{MINUS SIGN}"
@@ -80,10 +82,35 @@ class TestContent:
         assert f"{worst.error.hd_mm:.2f} mm" in page.words("dd.")
         assert any(worst.level in words for words in page.words("dt."))
 
+    @pytest.mark.parametrize(("number", "side"), [(0, "outside"), (1, "inside")])
+    def test_side_of_the_worst_point(self, result, number, side) -> None:
+        """T12 is too large, L1 too small."""
+        one = result.comparisons[number]
+        assert f"worst point, {one.level}, {side}<" in key_figures([one])
+
+    def test_worst_of_each_column_is_bold(self, result) -> None:
+        """The least Dice, the greatest of all others."""
+        one = result.comparisons[0]
+        made = [replace(one, level=level, dice=dice) for level, dice in (("T11", 0.9), ("T12", 0.5), ("L1", 0.7))]
+        assert re.findall(r'class="worst">(0\.\d+)</td>', distance_table(made))[0] == "0.500"
+
+    def test_extent_along_r_a_and_s(self, alone) -> None:
+        box = vtk.vtkCubeSource()
+        box.SetBounds(-10, 20, -5, 35, 0, 50)
+        box.Update()
+        cells = re.findall(
+            "<td>(.*?)</td>",
+            vertebra_table(replace(alone, spine=replace(alone.spine, surfaces={"T12": box.GetOutput()}))),
+        )
+        assert cells[2].split(" \N{MULTIPLICATION SIGN} ") == ["30", "40", "50"]
+
     @pytest.mark.parametrize("range_mm", [4.0, 2.5])
     def test_legend(self, result, read, range_mm) -> None:
         page = read(result, range_mm=range_mm)
         ticks = [words for words in page.words("text.tick") if "bar" not in words]
+        places = [float(tag["x"]) for tag in page.all("text", "tick")][: len(ticks)]
+        colours = [float(attrs["x"]) for attrs in page.all("rect", "legend")]
+        assert places == pytest.approx(np.linspace(colours[0], 2 * colours[-1] - colours[-2], 5), abs=0.1)
         half = f"{range_mm / 2:g}"
         assert ticks == [f"{MINUS}{range_mm:g}", f"{MINUS}{half}", "0 mm", f"+{half}", f"+{range_mm:g}"]
         fills = [attrs["fill"] for attrs in page.all("rect", "legend")]
