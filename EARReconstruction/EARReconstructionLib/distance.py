@@ -111,6 +111,14 @@ def surface_error(reconstruction: vtkPolyData, reference: vtkPolyData) -> Surfac
     )
 
 
+def signed_distances(points: NDArray[np.float64], surface: vtkPolyData) -> NDArray[np.float64]:
+    """(N,) distance in mm of points (N, 3) to a surface, negative inside. Small holes are closed for it.
+
+    Raises ReferenceSurfaceError when the surface is open.
+    """
+    return _signed_distances(points, _closed(surface, "measured")[0])
+
+
 def with_distances(surface: vtkPolyData, signed_mm: NDArray[np.float64]) -> vtkPolyData:
     """A copy of a surface with active point scalars "SignedDistance" (mm), one of ``signed_mm`` per point."""
     if len(signed_mm) != surface.GetNumberOfPoints():

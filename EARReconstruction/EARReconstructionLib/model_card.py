@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,8 @@ class ModelCard:
     angle_range_deg: angles between the two views, sod_range_mm: source to isocentre, that training covered.
     protocol: what the training X-rays showed ("isolated", "column", "in-situ"). field: "cube", or "paper" where every
     training volume was the vertebra's own box, resized: such a model can be evaluated, but no radiograph tells the box.
+    error_calibration: (spread, expected error) in mm, both rising, as `ear calibrate` measured them; see
+    ``expected_error``. Empty: nobody has measured them.
     """
 
     name: str
@@ -57,12 +60,13 @@ class ModelCard:
     data_licence: str
     provenance: dict[str, Any] = field(default_factory=dict)
     field: str = "cube"
+    error_calibration: tuple[tuple[float, float], ...] = ()
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], path: str | Path) -> ModelCard:
         """Raises BundleError, naming ``path``, for a field that is missing, unknown or of the wrong kind."""
         known = {f.name for f in fields(cls)}
-        wrong = (known - {"provenance", "field"} - set(values)) | (set(values) - known)
+        wrong = (known - {"provenance", "field", "error_calibration"} - set(values)) | (set(values) - known)
         if wrong:
             raise damaged(path, f"its header has no or unknown {', '.join(sorted(wrong))}")
         try:
@@ -85,6 +89,7 @@ class ModelCard:
                 data_licence=str(values["data_licence"]),
                 provenance=dict(values.get("provenance", {})),
                 field=str(values.get("field", "cube")),
+                error_calibration=tuple((float(s), float(e)) for s, e in values.get("error_calibration", ())),
             )
         except (TypeError, ValueError, OverflowError) as error:
             raise damaged(path, f"a field of its header is malformed ({error})") from error
@@ -94,6 +99,8 @@ class ModelCard:
             raise damaged(path, "its grid, ranges or statistics are no usable numbers")
         if not card.levels or not set(card.levels) <= set(LEVELS):
             raise damaged(path, "its levels are no list of vertebrae")
+        if not _is_calibration(card.error_calibration):
+            raise damaged(path, "its calibration of errors does not rise")
         if card.field not in FIELDS:
             raise BundleError(path, f"it was trained on an unknown field {card.field!r}", "Update SlicerEAR")
         if card.lift not in LIFTS:
@@ -117,6 +124,13 @@ class ModelCard:
                     f"{low:.0f} to {high:.0f} mm."
                 )
         return tuple(notes)
+
+
+def _is_calibration(pairs: tuple[tuple[float, float], ...]) -> bool:
+    """Whether it is none, or lengths of which the first rise and the second do not fall."""
+    if not all(0 <= length < math.inf for pair in pairs for length in pair):
+        return False
+    return all(s < t and e <= f for (s, e), (t, f) in pairwise(pairs))
 
 
 def read_card(path: Path) -> ModelCard:

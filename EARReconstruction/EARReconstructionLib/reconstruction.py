@@ -5,8 +5,9 @@ crop -> normalise -> lift -> network -> HU volume with its affine, mask and edge
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,10 +16,12 @@ from numpy.typing import NDArray
 
 from .bundle import Bundle
 from .errors import BundleError, Cancelled, CaseError, DeviceError
+from .expected_error import calibrated, spread
 from .geometry import Affine, BiplanarGeometry, View, as_displayed, crop_image, crop_view, cube_affine, lift
 from .job import Cancel, Progress
 from .model_card import MINIMUM_COVERAGE, ModelCard
 from .networks.network import NetworkOutput, ReconstructionNetwork
+from .variants import variants
 from .volume_io import largest_piece
 
 if TYPE_CHECKING:
@@ -35,7 +38,8 @@ class Reconstruction:
 
     volume_hu: (k, j, i) float32, HU. mask: above the model's threshold, largest piece. edges: edge attention map in
     [0, 1], or None. ras_from_ijk: (4, 4), voxel centres to RAS mm. notes: what the user should know.
-    checksum: SHA-256 of the model. device: where it was computed.
+    checksum: SHA-256 of the model. device: where it was computed. expected_error_mm: how far off the surface may be,
+    (k, j, i) at the voxels around it and 0 elsewhere; None unless it was asked for.
     """
 
     roi: VertebraROI
@@ -48,6 +52,7 @@ class Reconstruction:
     notes: tuple[str, ...] = ()
     checksum: str = ""
     device: str = ""
+    expected_error_mm: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True)
@@ -129,14 +134,15 @@ def reconstruct(
     *,
     device: str = "auto",
     batch_size: int | None = None,
+    uncertainty: bool = False,
     progress: Progress | None = None,
     cancel: Cancel | None = None,
 ) -> list[Reconstruction]:
     """Rebuild every ROI's vertebra, in their order.
 
     radiographs: (frontal, lateral), pixel for pixel those of geometry.views. batch_size: vertebrae at once, one on
-    a CPU and four on CUDA unless given; out of memory it is halved down to one. progress and cancel are called between
-    batches.
+    a CPU and four on CUDA unless given; out of memory it is halved down to one. uncertainty: also tell how far off each
+    surface may be, for six times the work. progress and cancel are called between batches.
 
     Raises CaseError, GeometryError, BundleError, DeviceError, or Cancelled when cancel() says so.
     """
@@ -146,6 +152,12 @@ def reconstruct(
             bundle.path or bundle.card.name,
             "it was trained on boxes that fit each vertebra exactly, which radiographs do not tell",
             "Use it with `ear evaluate`, or take a model of the field `cube`",
+        )
+    if uncertainty and not bundle.card.error_calibration:
+        raise BundleError(
+            bundle.path or bundle.card.name,
+            "nobody has measured how its errors depend on its uncertainty",
+            "Measure it with `ear calibrate`, or reconstruct without uncertainty",
         )
     target = choose_device(device)
     for roi in rois:  # before the work: the last ROI must not cost the others
@@ -182,7 +194,12 @@ def reconstruct(
         for n, (roi, one) in enumerate(zip(batch, inputs, strict=True)):
             edges = None if output.edges is None else output.edges[n, 0].numpy()
             rebuilt = _reconstruction(roi, one, output.volume[n, 0].numpy(), edges, bundle.card, notes)
-            done.append(replace(rebuilt, checksum=bundle.sha256, device=target.type))
+            rebuilt = replace(rebuilt, checksum=bundle.sha256, device=target.type)
+            if uncertainty:
+                look = partial(network_input, radiographs, geometry, card=bundle.card)
+                expected = _expected_error(network, look, rebuilt, bundle, target)
+                rebuilt = replace(rebuilt, expected_error_mm=expected)
+            done.append(rebuilt)
     if progress is not None:
         progress(len(rois), len(rois), "")
     return done
@@ -229,6 +246,26 @@ def run_network(
     return NetworkOutput(volume.float().cpu(), None if edges is None else edges.float().cpu())
 
 
+def _expected_error(
+    network: ReconstructionNetwork,
+    look: Callable[[VertebraROI], NetworkInput],
+    rebuilt: Reconstruction,
+    bundle: Bundle,
+    device: torch.device,
+) -> NDArray[np.float32]:
+    """How far off a vertebra's surface may be, mm, from what the network makes of its variants; see Reconstruction."""
+    card, volumes = bundle.card, [rebuilt.volume_hu]
+    for variant in variants(look, rebuilt.roi, card.spacing_mm):
+        output = run_network(network, [variant.seen], device)
+        check_output(output, bundle, [rebuilt.roi.level])
+        volumes.append(variant.back(_in_hu(output.volume[0, 0].numpy(), card), float(rebuilt.volume_hu.min())))
+    return calibrated(spread(volumes, rebuilt.ras_from_ijk, card.threshold_hu), card.error_calibration)
+
+
+def _in_hu(z_scored: NDArray[np.float32], card: ModelCard) -> NDArray[np.float32]:
+    return z_scored * np.float32(card.hu_sd) + np.float32(card.hu_mean)
+
+
 def _reconstruction(
     roi: VertebraROI,
     one: NetworkInput,
@@ -237,7 +274,7 @@ def _reconstruction(
     card: ModelCard,
     notes: tuple[str, ...],
 ) -> Reconstruction:
-    volume = z_scored * np.float32(card.hu_sd) + np.float32(card.hu_mean)
+    volume = _in_hu(z_scored, card)
     mask = largest_piece(volume > card.threshold_hu)
     for share, role in zip(one.coverage, ("frontal", "lateral"), strict=True):
         if share < 1:

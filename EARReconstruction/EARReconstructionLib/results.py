@@ -20,6 +20,7 @@ from vtkmodules.vtkCommonDataModel import vtkPolyData
 from .case import Case
 from .comparison import Comparison, Shape, compare, reference_shapes
 from .errors import CaseError, EARError, ReferenceSurfaceError
+from .expected_error import with_expected_errors
 from .job import Cancel, Progress
 from .model_card import ModelCard
 from .spine import Spine, stitch, write_spine
@@ -74,10 +75,13 @@ def run_case(
     levels: Sequence[str] = (),
     device: str = "auto",
     batch_size: int | None = None,
+    uncertainty: bool = False,
     progress: Progress | None = None,
     cancel: Cancel | None = None,
 ) -> Result:
     """Rebuild a case's vertebrae (all, or ``levels``), stitch them, and compare them with its reference if it has one.
+
+    uncertainty: as in ``reconstruct``; the spine's surfaces then carry the expected error of their points.
 
     Raises EARError's kinds, and Cancelled.
     """
@@ -98,10 +102,15 @@ def run_case(
         bundle,
         device=device,
         batch_size=batch_size,
+        uncertainty=uncertainty,
         progress=progress,
         cancel=cancel,
     )
     spine = stitch(rebuilt)
+    for one in rebuilt:
+        if one.expected_error_mm is not None and one.roi.level in spine.surfaces:
+            marked = with_expected_errors(spine.surfaces[one.roi.level], one.expected_error_mm, one.ras_from_ijk)
+            spine.surfaces[one.roi.level] = marked
     masks = {one.roi.level: Volume(one.mask, one.ras_from_ijk) for one in rebuilt}
     shapes = {level: Shape(spine.surfaces[level], masks[level]) for level in spine.surfaces if level in references}
     comparisons, remarks = [], []
@@ -128,7 +137,8 @@ def write_result(result: Result, folder: Path, *, overwrite: bool = False, draw:
     """Write a result into a folder that appears when all of it is there; return the summary that it holds.
 
     volumes/LEVEL.nrrd (HU) and LEVEL-edges.nrrd, spine.nrrd, spine-labels.seg.nrrd, surfaces/LEVEL.stl, summary.json,
-    with a reference distances.csv and distances/LEVEL.vtp (the surface with its distances), and what ``draw`` adds.
+    with a reference distances.csv and distances/LEVEL.vtp (the surface with its distances), with uncertainty
+    volumes/LEVEL-expected-error.nrrd and expected-errors/LEVEL.vtp (mm), and what ``draw`` adds.
 
     overwrite: replace a folder of earlier results, never one of anything else. Raises EARError.
     """
@@ -144,6 +154,12 @@ def write_result(result: Result, folder: Path, *, overwrite: bool = False, draw:
             write_volume(place.with_suffix(".nrrd"), one.volume_hu, one.ras_from_ijk, metadata=metadata)
             if one.edges is not None:
                 write_volume(place.with_name(f"{one.roi.level}-edges.nrrd"), one.edges, one.ras_from_ijk)
+            if one.expected_error_mm is not None:
+                errors = place.with_name(f"{one.roi.level}-expected-error.nrrd")
+                write_volume(errors, one.expected_error_mm, one.ras_from_ijk, metadata={"unit": "mm"})
+                if one.roi.level in result.spine.surfaces:
+                    surface = result.spine.surfaces[one.roi.level]
+                    write_surface(beside / "expected-errors" / f"{one.roi.level}.vtp", surface)
         for compared in result.comparisons:  # STL has no place for distances; 3D Slicer colours a VTP by them
             write_surface(beside / "distances" / f"{compared.level}.vtp", compared.surface)
         if result.comparisons:

@@ -181,6 +181,12 @@ class TestRoundTrip:
     def test_provenance_and_field_may_be_left_out(self, path):
         assert load_bundle(forged(path, provenance=...)).card.provenance == {}
         assert load_bundle(forged(path, field=...)).card.field == "cube"
+        assert load_bundle(forged(path, error_calibration=...)).card.error_calibration == ()
+
+    def test_a_calibration_comes_back(self, tmp_path):
+        measured = ((0.0, 1.0), (0.5, 1.0), (2.25, 3.5))
+        save_bundle(tmp_path / "a.safetensors", card(error_calibration=measured), trained())
+        assert load_bundle(tmp_path / "a.safetensors").card.error_calibration == measured
 
     def test_an_unknown_field_is_refused(self, path):
         with pytest.raises(BundleError, match="sphere"):
@@ -298,7 +304,7 @@ class TestRefusal:
     def test_a_header_that_is_none(self, path, header):
         refusal(rewritten(path, lambda _: header or " "))
 
-    @pytest.mark.parametrize("name", sorted(asdict(card()).keys() - {"provenance", "field"}))
+    @pytest.mark.parametrize("name", sorted(asdict(card()).keys() - {"provenance", "field", "error_calibration"}))
     def test_a_missing_field(self, path, name):
         assert name in refusal(forged(path, **{name: ...}))
 
@@ -330,6 +336,12 @@ class TestRefusal:
             ("arguments", {"colour": 1}),
             ("arguments", {"width": "wide"}),
             ("provenance", "nobody"),
+            ("error_calibration", 1.0),
+            ("error_calibration", [[0.5, 1.0], [0.5, 2.0]]),
+            ("error_calibration", [[0.5, 2.0], [1.0, 1.0]]),
+            ("error_calibration", [[0.5, float("nan")]]),
+            ("error_calibration", [[-0.5, 1.0]]),
+            ("error_calibration", [[0.5, 1.0, 2.0]]),
         ],
     )
     def test_a_field_of_no_use(self, path, name, value):

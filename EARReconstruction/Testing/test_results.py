@@ -13,6 +13,7 @@ from EARReconstructionLib.case import Case, Reference
 from EARReconstructionLib.comparison import Shape, compare
 from EARReconstructionLib.distance import SIGNED_DISTANCE
 from EARReconstructionLib.errors import Cancelled, CaseError, EARError, ReferenceSurfaceError
+from EARReconstructionLib.expected_error import EXPECTED_ERROR, with_expected_errors
 from EARReconstructionLib.geometry import BiplanarGeometry, cube_affine, transform_points
 from EARReconstructionLib.model_card import ModelCard
 from EARReconstructionLib.networks.network import NetworkOutput, ReconstructionNetwork
@@ -113,6 +114,23 @@ class TestWriting:
         spine = read_volume(out / "spine.nrrd")
         assert spine.array.shape == labels.array.shape
         assert spine.array.min() == -1000
+
+    def test_expected_errors_are_written_where_they_were_asked_for(self, case, tmp_path):
+        result = result_of(case)
+        first, second = result.reconstructions
+        expected = np.full(first.volume_hu.shape, 1.25, np.float32)
+        marked = with_expected_errors(result.spine.surfaces["T12"], expected, first.ras_from_ijk)
+        result.spine.surfaces["T12"] = marked
+        asked = replace(result, reconstructions=(replace(first, expected_error_mm=expected), second))
+        summary = write_result(asked, tmp_path / "out")
+        files = {name for name in summary["files"] if "expected" in name}
+        assert files == {"volumes/T12-expected-error.nrrd", "expected-errors/T12.vtp"}
+        stored = read_volume(tmp_path / "out" / "volumes" / "T12-expected-error.nrrd")
+        np.testing.assert_allclose(stored.array, 1.25)
+        np.testing.assert_allclose(stored.ras_from_ijk, first.ras_from_ijk, atol=1e-6)
+        assert stored.metadata["unit"] == "mm"
+        surface = read_surface(tmp_path / "out" / "expected-errors" / "T12.vtp")
+        np.testing.assert_allclose(vtk_to_numpy(surface.GetPointData().GetArray(EXPECTED_ERROR)), 1.25)
 
     def test_the_summary(self, case, tmp_path):
         summary = write_result(result_of(case), tmp_path / "out")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from . import app as browser
-from . import compare, demo, evaluate, models, prepare, reconstruct, study, train, xray
+from . import calibrate, compare, demo, evaluate, models, prepare, reconstruct, study, train, xray
 
 # What needs torch, VTK or pandas is imported in its command: `ear --help` answers at once.
 
@@ -27,6 +27,7 @@ app.command(rich_help_panel=USE)(browser.app)
 app.command(rich_help_panel=RESEARCH)(prepare.prepare)
 app.command(rich_help_panel=RESEARCH)(train.train)
 app.command(rich_help_panel=RESEARCH)(evaluate.evaluate)
+app.command(rich_help_panel=RESEARCH)(calibrate.calibrate)
 app.command(rich_help_panel=RESEARCH)(study.study)
 app.command(rich_help_panel=RESEARCH)(xray.xray)
 

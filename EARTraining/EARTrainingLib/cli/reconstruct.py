@@ -25,6 +25,10 @@ def reconstruct(
     levels: Annotated[str, typer.Option(help="Vertebrae to rebuild, such as L1,L2. Default: all of the case.")] = "",
     device: DeviceOption = "auto",
     batch_size: BatchOption = None,
+    uncertainty: Annotated[
+        bool,
+        typer.Option("--uncertainty", help="Also tell how far off each surface may be, mm. Takes six times as long."),
+    ] = False,
     overwrite: OverwriteOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -42,6 +46,7 @@ def reconstruct(
             device=device,
             levels=chosen,
             batch_size=batch_size,
+            uncertainty=uncertainty,
             overwrite=overwrite,
             quiet=as_json,
         )
@@ -56,6 +61,7 @@ def run(
     device: str,
     levels: Sequence[str] = (),
     batch_size: int | None = None,
+    uncertainty: bool = False,
     overwrite: bool,
     quiet: bool,
 ) -> dict[str, Any]:
@@ -75,7 +81,15 @@ def run(
     case = read_case(case_path)
     bundle = load_bundle(find_model(model or DEFAULT_MODEL))
     with progress_bar("Reconstructing", len(levels or case.rois), quiet=quiet) as progress:
-        result = run_case(case, bundle, levels=levels, device=device, batch_size=batch_size, progress=progress)
+        result = run_case(
+            case,
+            bundle,
+            levels=levels,
+            device=device,
+            batch_size=batch_size,
+            uncertainty=uncertainty,
+            progress=progress,
+        )
         return write_result(result, output, overwrite=overwrite, draw=draw)
 
 
@@ -98,6 +112,7 @@ def tell(summary: dict[str, Any], output: Path, as_json: bool) -> None:
         "surfaces": "one surface per vertebra (STL, mm)",
         "distances.csv": "distances to the reference (mm)",
         "distances": "one heat map per vertebra, for 3D Slicer",
+        "expected-errors": "how far off each surface may be (mm), for 3D Slicer",
     }
     for name, what in said.items():
         if (where / name).exists():

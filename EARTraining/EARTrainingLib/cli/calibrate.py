@@ -1,0 +1,73 @@
+"""`ear calibrate`: how great errors are where a model is unsure."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from EARReconstructionLib.errors import EARError
+
+from .common import DeviceOption, JsonOption, ProgressJsonOption, answered, progress_bar, reported
+
+
+def calibrate(
+    model: Annotated[str, typer.Argument(help="Name of an installed model (see `ear models`) or path of a bundle.")],
+    data: Annotated[Path, typer.Option(help="Prepared data set with people that the model was not trained on.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The calibrated bundle (.safetensors).")],
+    split: Annotated[str, typer.Option(help="train, validation, test, or all.")] = "validation",
+    patients: Annotated[str, typer.Option(help="Only these patients, such as A,B. Default: all of the split.")] = "",
+    device: DeviceOption = "auto",
+    as_json: JsonOption = False,
+    progress_json: ProgressJsonOption = False,
+) -> None:
+    """Measure how far off a model is where it is unsure, and write the model with what was found.
+
+    `ear reconstruct --uncertainty` needs it. Prints how well expected errors fit people that were left out.
+    """
+    with reported(as_json, as_events=progress_json):
+        from EARReconstructionLib.bundle import load_bundle, save_bundle
+        from EARReconstructionLib.resources import find_model
+
+        from ..calibration import calibration_of, left_out, measured_points, reliability
+        from ..datasets.prepared import PreparedDataset
+
+        bundle, dataset = load_bundle(find_model(model)), PreparedDataset.open(data)
+        wanted = {name.strip() for name in patients.split(",") if name.strip()}
+        rows = dataset.rows if split == "all" else dataset.rows_of(split)
+        missing = wanted - {row.patient for row in rows}
+        if missing:
+            raise EARError(data, f"there is no {', '.join(sorted(missing))} in the split {split}", "See manifest.csv")
+        rows = tuple(row for row in rows if not wanted or row.patient in wanted)
+        network = bundle.network()
+        with progress_bar("Calibrating", len(rows), quiet=as_json, as_events=progress_json) as progress:
+            points = measured_points(bundle, dataset, rows, device=device, progress=progress)
+        fits = left_out(points)
+        before, after = reliability(points.spread_mm, points.error_mm), reliability(fits.expected_mm, fits.error_mm)
+        card = replace(bundle.card, error_calibration=calibration_of(points))
+        save_bundle(output, card, network)
+        told = {
+            "output": str(output.resolve()),
+            "patients": sorted(points.patient.unique().tolist()),
+            "vertebrae": int(points.id.nunique()),
+            "points": len(points),
+            "mean_error_mm": float(points.error_mm.mean()),
+            "calibration": [list(pair) for pair in card.error_calibration],
+            **{name: _dict(fit) for name, fit in (("uncalibrated", before), ("left_out", after))},
+        }
+        if not answered(told, as_json, progress_json):
+            _tell(told, after.table)
+
+
+def _dict(fit: Any) -> dict[str, Any]:
+    return {**asdict(fit), "table": fit.table.to_dict("records")}
+
+
+def _tell(told: dict[str, Any], table: Any) -> None:
+    print(f"{told['vertebrae']} vertebrae of {len(told['patients'])} people, each person calibrated on the others:\n")
+    print(table.to_string(index=False, float_format="{:.2f}".format))
+    fit, raw = told["left_out"], told["uncalibrated"]
+    print(f"\nExpected and measured error differ by {fit['off_mm']:.2f} mm (uncalibrated: {raw['off_mm']:.2f} mm).")
+    print(f"Correlation of the single points: {fit['correlation']:.2f}, of their ranks: {fit['rank_correlation']:.2f}.")
+    print(f"Calibrated model in {told['output']}")
