@@ -53,6 +53,7 @@ class TestContent:
         assert cells[:2] == ["1000", "1300"]
         assert cells[6:8] == ["1000", "1300"]
         assert [cells[2], cells[8]] == ["0\N{DEGREE SIGN}", "90\N{DEGREE SIGN}"]
+        assert [name for name in page.words("th.") if name in ("AP", "Lateral")] == ["AP", "Lateral"]
         (written,) = page.words("time.")
         assert abs(datetime.fromisoformat(written) - datetime.now(timezone.utc)) < timedelta(hours=1)
 
