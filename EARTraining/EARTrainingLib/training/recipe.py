@@ -143,6 +143,17 @@ PRESETS: dict[str, Recipe] = {
 }
 
 
+#: What a user is told to give for a field of each kind.
+_KINDS: dict[Any, str] = {
+    float: "a number",
+    int: "a whole number",
+    bool: "true or false",
+    str: "a text",
+    tuple: "as many values as it has, such as [0.9, 1.1]",
+    dict: 'names and values, such as {"width": 8}',
+}
+
+
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for name, value in values.items():
@@ -181,8 +192,7 @@ def _decoded(kind: Any, value: Any, name: str) -> Any:
         return float(value)
     elif type(value) is (get_origin(kind) or kind):
         return value
-    words = {float: "a number", int: "a whole number", bool: "true or false", str: "a text"}
-    raise RecipeError(name, f"{value!r} is not what it takes", f"Give {words.get(kind, str(kind))}")
+    raise RecipeError(name, f"{value!r} is not what it takes", f"Give {_KINDS[get_origin(kind) or kind]}")
 
 
 def _record(kind: type, value: Any, name: str) -> Any:

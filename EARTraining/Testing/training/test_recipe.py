@@ -117,6 +117,8 @@ class TestOverrides:
             ("simulation.deformation.bend=0", ["simulation.deformation.bend", "bend_mm"]),
             ("epochs=many", ["epochs", "'many'", "a whole number"]),
             ("epochs=1.5", ["epochs", "1.5", "a whole number"]),
+            ("losses.bone=1", ["losses.bone", "1", "such as [0.9, 1.1]"]),
+            ("arguments=3", ["arguments", "3", 'such as {"width": 8}']),
             ("epochs=true", ["epochs", "True"]),
             ("epochs=0", ["epochs", "above 0"]),
             ("epochs=-1", ["epochs", "above 0"]),
