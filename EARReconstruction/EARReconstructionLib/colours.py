@@ -23,6 +23,9 @@ DISTANCE_STOPS: tuple[Colour, ...] = (
     (0.10, 0.20, 0.60),
 )
 
+#: From no error (pale) to a great one (dark), evenly spaced; neither red nor blue, which have a meaning.
+ERROR_STOPS: tuple[Colour, ...] = ((0.95, 0.94, 0.92), (0.62, 0.82, 0.58), (0.16, 0.55, 0.38), (0.02, 0.20, 0.18))
+
 
 def level_colour(level: str) -> Colour:
     """The colour of a level, wherever it is shown. Golden-ratio steps of the hue: neighbours never look alike."""
@@ -31,5 +34,14 @@ def level_colour(level: str) -> Colour:
 
 def distance_colours(count: int = 256) -> NDArray[np.float64]:
     """(count, 3) red, green, blue in [0, 1] from the most negative to the most positive distance."""
-    stops, place = np.array(DISTANCE_STOPS), np.linspace(0, 1, len(DISTANCE_STOPS))
+    return _between(DISTANCE_STOPS, count)
+
+
+def error_colours(count: int = 256) -> NDArray[np.float64]:
+    """(count, 3) red, green, blue in [0, 1] from no expected error to the greatest."""
+    return _between(ERROR_STOPS, count)
+
+
+def _between(colours: tuple[Colour, ...], count: int) -> NDArray[np.float64]:
+    stops, place = np.array(colours), np.linspace(0, 1, len(colours))
     return np.stack([np.interp(np.linspace(0, 1, count), place, channel) for channel in stops.T], axis=1)

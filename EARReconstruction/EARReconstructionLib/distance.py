@@ -88,8 +88,8 @@ def surface_error(reconstruction: vtkPolyData, reference: vtkPolyData) -> Surfac
         notes += note
     ours, our_areas, our_use = _samples(triangulated(reconstruction))
     theirs, their_areas, their_use = _samples(triangulated(reference))
-    to_reference = _signed_distances(ours, closed[1])
-    to_reconstruction = -_signed_distances(theirs, closed[0])  # outside the reconstruction: bone is missing
+    to_reference = signed_distances(ours, closed[1])
+    to_reconstruction = -signed_distances(theirs, closed[0])  # outside the reconstruction: bone is missing
     signed = np.concatenate([to_reference, to_reconstruction])
     weights = np.concatenate([our_areas, their_areas])
     far = np.abs(signed)
@@ -109,14 +109,6 @@ def surface_error(reconstruction: vtkPolyData, reference: vtkPolyData) -> Surfac
         worst_signed_mm=float(signed[worst]),
         notes=tuple(notes),
     )
-
-
-def signed_distances(points: NDArray[np.float64], surface: vtkPolyData) -> NDArray[np.float64]:
-    """(N,) distance in mm of points (N, 3) to a surface, negative inside. Small holes are closed for it.
-
-    Raises ReferenceSurfaceError when the surface is open.
-    """
-    return _signed_distances(points, _closed(surface, "measured")[0])
 
 
 def with_distances(surface: vtkPolyData, signed_mm: NDArray[np.float64]) -> vtkPolyData:
@@ -250,8 +242,8 @@ def _outward(surface: vtkPolyData) -> vtkPolyData:
     return normals.GetOutput()
 
 
-def _signed_distances(points: NDArray[np.float64], closed: vtkPolyData) -> NDArray[np.float64]:
-    """(N,) distance to a closed surface, negative inside.
+def signed_distances(points: NDArray[np.float64], closed: vtkPolyData) -> NDArray[np.float64]:
+    """(N,) distance in mm of points (N, 3) to a closed surface, negative inside.
 
     VTK takes the sign from the angle-weighted pseudo-normal of the nearest face, edge or corner (Baerentzen and Aanaes
     2005), which is exact for closed oriented meshes.

@@ -34,7 +34,7 @@ from .samples import stored_sample
 AS_IT_IS: Calibration = ((0.0, 0.0), (2 * FAR_MM, 2 * FAR_MM))
 
 #: Quantiles of the spread between which one mean error is measured: finer where it is great, which matters most.
-QUANTILES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 1.0)
+QUANTILES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999, 1.0)
 
 #: Bins of a table of reliability.
 BINS = 10

@@ -23,6 +23,7 @@ KIND, LEVEL, ROLE, RUN = "EAR.kind", "EAR.level", "EAR.role", "EAR.run"
 
 #: Kinds that several parts speak of.
 VOLUME, SURFACE, REFERENCE, EDGES, SPINE = "volume", "surface", "reference", "edges", "spine"
+EXPECTED = "expected-error"
 
 
 def add_node(

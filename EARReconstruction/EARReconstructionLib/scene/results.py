@@ -17,6 +17,7 @@ from vtkmodules.vtkCommonDataModel import vtkPolyData
 
 from ..colours import level_colour
 from ..errors import EARError
+from ..expected_error import with_expected_errors
 from ..geometry.frames import Affine
 from ..spine import Spine, stitch
 from ..vertebra import LEVELS, VertebraROI
@@ -26,6 +27,7 @@ from .folders import file_under, remove_folder
 from .heatmap import update_legend
 from .nodes import (
     EDGES,
+    EXPECTED,
     LEVEL,
     RUN,
     SPINE,
@@ -77,6 +79,7 @@ class ShownVertebra:
     notes: tuple[str, ...]
     checksum: str
     device: str
+    expected_error_mm: NDArray[np.float32] | None
     volume_node: Node
     surface_node: Node | None
     edges_node: Node | None
@@ -96,6 +99,7 @@ def show_results(scene: Scene, reconstructions: Sequence[Reconstruction]) -> Spi
         for one in reconstructions:
             _show_vertebra(scene, one, spine.surfaces.get(one.roi.level))
         _show_spine(scene, spine, run)
+    update_legend(scene)
     return spine
 
 
@@ -165,6 +169,12 @@ def _show_vertebra(scene: Scene, one: Reconstruction, surface: vtkPolyData | Non
         display.SetThreshold(EDGES_FROM, 1)  # as a foreground it leaves the rest of the volume visible
         display.SetApplyThreshold(True)
         display.SetAndObserveColorNodeID("vtkMRMLColorTableNodeIron")
+    if one.expected_error_mm is None:
+        remove_nodes(scene, find_nodes(scene, EXPECTED, run=one.model, level=one.roi.level))
+    else:
+        _volume(scene, one, EXPECTED, f"{one.roi.level} expected error", one.expected_error_mm)
+        if surface is not None:
+            surface = with_expected_errors(surface, one.expected_error_mm, one.ras_from_ijk)
     if surface is None:
         remove_nodes(scene, find_nodes(scene, SURFACE, run=one.model, level=one.roi.level))
     else:
@@ -186,6 +196,8 @@ def _show_surface(scene: Scene, one: Reconstruction, surface: vtkPolyData) -> No
     display.SetColor(level_colour(one.roi.level))
     display.SetBackfaceCulling(False)
     display.SetVisibility2D(False)  # a cut through the isocentre says nothing about a radiograph
+    if one.expected_error_mm is None:
+        display.SetScalarVisibility(False)  # an earlier surface may have shown its own
 
 
 def _node(scene: Scene, class_name: str, name: str, kind: str, one: Reconstruction) -> Node:
@@ -222,7 +234,7 @@ def _shown(scene: Scene, node: Node) -> ShownVertebra:
     level, run = node.GetAttribute(LEVEL), node.GetAttribute(RUN)
     facts = json.loads(node.GetAttribute(FACTS))
     hu = voxels_of(node)
-    edges = find_node(scene, EDGES, run=run, level=level)
+    edges, expected = (find_node(scene, kind, run=run, level=level) for kind in (EDGES, EXPECTED))
     return ShownVertebra(
         roi=_roi(node),
         volume_hu=hu,
@@ -234,6 +246,7 @@ def _shown(scene: Scene, node: Node) -> ShownVertebra:
         notes=tuple(facts["notes"]),
         checksum=facts["checksum"],
         device=facts["device"],
+        expected_error_mm=voxels_of(expected) if expected else None,
         volume_node=node,
         surface_node=find_node(scene, SURFACE, run=run, level=level),
         edges_node=edges,

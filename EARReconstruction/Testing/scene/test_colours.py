@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import numpy as np
-from EARReconstructionLib.colours import distance_colours, level_colour
+from EARReconstructionLib.colours import distance_colours, error_colours, level_colour
 from EARReconstructionLib.scene.terminology import VERTEBRA_CODES, terminology_entry
 from EARReconstructionLib.vertebra import LEVELS
 
@@ -20,6 +20,13 @@ def test_red_inside_pale_where_it_fits_blue_outside() -> None:
     assert inside[0] > 0.5 > 5 * inside[2] * 0.8
     assert fits.min() > 0.9
     assert outside[2] > 0.5 > outside[0]
+
+
+def test_the_less_sure_the_darker_and_neither_red_nor_blue() -> None:
+    colours = error_colours(20)
+    assert colours[0].min() > 0.9
+    assert (np.diff(colours.sum(1)) < 0).all()
+    assert (colours[1:, 1] > colours[1:, [0, 2]].max(1) - 0.01).all()
 
 
 def test_every_common_level_has_its_own_code() -> None:
