@@ -6,7 +6,6 @@ beside its target under a temporary name until it is complete, and is then renam
 
 from __future__ import annotations
 
-import colorsys
 import os
 import uuid
 from collections.abc import Iterator, Mapping
@@ -20,9 +19,11 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from .colours import level_colour
 from .errors import EARError, ReferenceSurfaceError
 from .geometry.frames import LPS_FROM_RAS, Affine, voxel_sizes_mm
 from .nifti import damage
+from .vertebra import LEVELS
 
 #: Endings of one file format that consist of two or three parts.
 _LONG_SUFFIXES = (".seg.nrrd", ".nii.gz")
@@ -151,8 +152,7 @@ def write_labels(path: str | Path, labels: NDArray[Any], ras_from_ijk: Affine, n
         "Segmentation_ReferenceImageExtentOffset": "0 0 0",
     }
     for number, (value, name) in enumerate(names.items()):
-        # Golden-ratio steps of the hue: neighbours in the list never look alike.
-        colour = colorsys.hsv_to_rgb(number * 0.618034 % 1, 0.5, 0.95)
+        colour = level_colour(name if name in LEVELS else LEVELS[number % len(LEVELS)])
         header |= {
             f"Segment{number}_ID": f"Segment_{value}",
             f"Segment{number}_Name": name,

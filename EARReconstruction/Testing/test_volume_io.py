@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from EARReconstructionLib.colours import level_colour
 from EARReconstructionLib.errors import EARError, ReferenceSurfaceError
 from EARReconstructionLib.volume_io import (
     Volume,
@@ -213,7 +214,8 @@ def test_labels_become_slicer_segments(tmp_path: Path) -> None:
     assert segments == [("T13", "28", "5 5 0 0 3 3"), ("L1", "20", "1 4 2 3 1 2"), ("L2", "21", "0 -1 0 -1 0 -1")]
     assert len({header[f"Segment{n}_ID"] for n in range(3)}) == 3
     colours = [[float(c) for c in header[f"Segment{n}_Color"].split()] for n in range(3)]
-    assert all(len(c) == 3 and 0 <= min(c) <= max(c) <= 1 for c in colours)
+    expected = [level_colour(level) for level in ("T13", "L1", "L2")]  # as everywhere else
+    np.testing.assert_allclose(colours, expected, atol=1e-4)
     assert header["Segmentation_MasterRepresentation"] == "Binary labelmap"
 
 

@@ -10,7 +10,7 @@ from slicer.i18n import tr as _
 from ..geometry.biplanar import PRESETS
 from ..radiograph import ROLES
 from ..scene.loading import CASE, IMAGE, MANUAL, STATED, distances_source, set_angles, set_distances, set_preset
-from ..scene.radiographs import radiograph_of, view_of
+from ..scene.radiographs import path_and_notes, view_of
 from .host import Panel
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class Geometry:
                 label = getattr(self._ui, f"{role}GeometryLabel")
                 label.setVisible(node is not None)
                 label.text = _line(node) if node else ""
-                label.toolTip = "\n".join(radiograph_of(node).notes) if node else ""
+                label.toolTip = "\n".join(path_and_notes(node)[1]) if node else ""
                 for field, spin in spins.items():
                     tip = _tips()[field]
                     self._section.enable(spin, "" if node else _("Open this X-ray first"), tip)
@@ -98,13 +98,13 @@ class Geometry:
 
     def _sayNotes(self, role: str) -> None:
         if role in self._nodes:
-            notes = radiograph_of(self._nodes[role]).notes
+            _path, notes = path_and_notes(self._nodes[role])
             self._panel.say("\n".join(f"{note[:1].upper()}{note[1:]}." for note in notes))
 
 
 def _line(node: Any) -> str:
     """ "SOD 1000 mm, SDD 1300 mm, 0°, from the image", with a link to what was assumed."""
-    view, notes = view_of(node), radiograph_of(node).notes
+    view, (_path, notes) = view_of(node), path_and_notes(node)
     angle = f"{view.alpha_deg:g}°" + (f" / {view.beta_deg:+g}°" if view.beta_deg else "")
     text = _("SOD {sod:.0f} mm, SDD {sdd:.0f} mm, {angle} ({source})").format(
         sod=view.sod_mm, sdd=view.sdd_mm, angle=angle, source=_source_label(distances_source(node))

@@ -15,7 +15,7 @@ from ..radiograph import ROLES
 from ..scene.layout import RadiographViews
 from ..scene.loading import load_radiographs, path_of_volume, role_of
 from ..scene.nodes import KIND
-from ..scene.radiographs import is_bone_white, radiograph_nodes, radiograph_of, set_bone_white
+from ..scene.radiographs import is_bone_white, path_and_notes, radiograph_nodes, set_bone_white
 from . import settings
 from .host import Panel
 from .section import Section
@@ -181,8 +181,8 @@ class XRaysSection(Section):
     def _fillSelector(self, role: str, current: Any) -> None:
         """First the radiograph of the role, then the flat images that are in the scene."""
         selector = self._selectors[role]
-        name = radiograph_of(current).path.name if current else _("not loaded")
-        items = [(name, current.GetID() if current else "")]
+        path = path_and_notes(current)[0] if current else None
+        items = [(path.name if path else _("not loaded"), current.GetID() if current else "")]
         items += [(node.GetName() or "", node.GetID()) for node in _flat_images(self.panel.scene)]
         if items != [(selector.itemText(n), selector.itemData(n)) for n in range(selector.count)]:
             selector.clear()
@@ -190,7 +190,7 @@ class XRaysSection(Section):
                 selector.addItem(text, data)
         selector.currentIndex = 0
         tip = _("Choose an image that 3D Slicer has loaded, or open a file")
-        self.enable(selector, "", str(radiograph_of(current).path) if current else tip)
+        self.enable(selector, "", str(path) if path else tip)
 
 
 def _flat_images(scene: Any) -> list[Any]:

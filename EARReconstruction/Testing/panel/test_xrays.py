@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pydicom
 import pytest
 import SimpleITK as sitk
 from EARReconstructionLib.resources import SAMPLE_CASE
@@ -275,6 +276,31 @@ class TestQuestions:
         assert "Unless AP and lateral are swapped" in text
         assert radiographs(driver) == {}
 
+    @pytest.mark.parametrize(
+        ("role", "answer", "mirrored"),
+        [
+            ("frontal", "left side", False),  # as radiologists look at it
+            ("frontal", "right side", True),
+            ("lateral", "front", False),
+            ("lateral", "back", True),
+        ],
+    )
+    def test_what_the_right_edge_shows(
+        self, driver: Any, desktop: Any, tmp_path: Path, role: str, answer: str, mirrored: bool
+    ) -> None:
+        """Left stays left: the answer says how the stored pixels lie."""
+        from EARReconstructionLib.scene.radiographs import radiograph_of
+
+        path = write_dicom(tmp_path / "x.dcm", PatientOrientation=["H", "F"])
+        stored = pydicom.dcmread(path).pixel_array
+        desktop.answer(str(path))
+        driver.click({"frontal": "openFrontalButton", "lateral": "openLateralButton"}[role])
+        combo = driver.ui.questionComboBox
+        combo.currentIndex = [combo.itemText(n) for n in range(combo.count)].index(answer)
+        driver.click("questionContinueButton")
+        shown = radiograph_of(radiographs(driver)[role]).pixels
+        assert np.array_equal(shown, stored[:, ::-1] if mirrored else stored)
+
     def test_an_answer_that_does_not_help(self, driver: Any, desktop: Any, tmp_path: Path) -> None:
         desktop.answer(str(write_image(tmp_path / "ap.png")))
         driver.click("openFrontalButton")
@@ -538,6 +564,16 @@ class TestStates:
         driver.click("sampleButton")
         assert self.numbers(driver, "frontal") == self.numbers(driver, "lateral") == {True}
         assert not driver.ui.hintLabel.isVisibleTo(driver.widget.parent)
+
+    def test_refreshing_leaves_the_pixels_alone(self, driver: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The panel follows every drag, and those of a large image take long to copy."""
+        from EARReconstructionLib.scene import radiographs
+
+        driver.click("sampleButton")
+        monkeypatch.setattr(radiographs, "voxels_of", lambda _: pytest.fail("pixels were copied"))
+        driver.panel.changed()
+        driver.settle()
+        assert driver.ui.frontalSelector.currentText == "frontal.nrrd"
 
     def test_busy(self, driver: Any) -> None:
         import threading
