@@ -4,8 +4,9 @@
 
 The sample case, drawn by the processor (Mesa's llvmpipe), which is what a machine without a graphics card does. The
 spine is turned with the mouse for some seconds, as surfaces and as a rendered volume; a picture counts when the browser
-has it. Memory is the proportional share (PSS) of the page's process: at first, with the case open, with the spine
-rebuilt (torch is loaded then and stays). Writes app.csv beside this file; README.md explains its columns.
+has it. Memory is what the page's process has for itself, without the files of its libraries, which all pages share: at
+first, with the case open, with the spine rebuilt (torch is loaded then and stays). Writes app.csv beside this file;
+README.md explains its columns.
 """
 
 from __future__ import annotations
@@ -135,9 +136,9 @@ def timed(work: Callable[[], Any]) -> float:
 
 
 def memory_mb(pid: int) -> float:
-    """The proportional share of memory of a process."""
+    """Memory that a process has for itself."""
     text = Path(f"/proc/{pid}/smaps_rollup").read_text()
-    found = re.search(r"^Pss:\s+(\d+) kB", text, re.MULTILINE)
+    found = re.search(r"^Pss_Anon:\s+(\d+) kB", text, re.MULTILINE)
     assert found is not None
     return int(found[1]) / 1024
 
