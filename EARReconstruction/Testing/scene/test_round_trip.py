@@ -105,8 +105,8 @@ def test_layout_is_two_by_two_with_the_tags_of_the_views(stage: Any) -> None:
     root = ElementTree.fromstring(xrays_layout())
     rows = [[view.get("singletontag") for view in row.iter("view")] for row in root.findall("item")]
     assert rows == [["EARFrontal", "EARLateral"], ["Red", "1"]]
-    names = {p.text for view in root.iter("view") for p in view.iter("property") if p.get("name") == "viewlabel"}
-    assert {"AP", "Lateral"} <= names
+    names = {view.get("singletontag"): view.findtext("property[@name='viewlabel']") for view in root.iter("view")}
+    assert (names["EARFrontal"], names["EARLateral"]) == ("AP", "Lateral")
     assert [view.node.GetID() for view in (stage.frontal, stage.lateral)] == [
         "vtkMRMLSliceNodeEARFrontal",
         "vtkMRMLSliceNodeEARLateral",
