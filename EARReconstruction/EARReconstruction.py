@@ -92,7 +92,8 @@ class EARReconstructionParameterNode:
     """What is saved with the scene. Radiographs, ROIs and results are nodes of their own.
 
     geometryPreset: distances of radiographs that do not say. selectedLevel: vertebra of the row that is selected.
-    model: of a bundle, by name or path. run: whose results are reviewed. rangeMm: end of the heat map's colours.
+    model: of a bundle, by name or path. expectedError: whether it is asked for, and shown in place of the heat map.
+    run: whose results are reviewed. rangeMm: end of the heat map's colours.
     referenceThresholdHu: of bone, when the reference is a CT. onReference: the heat map lies on the reference.
     """
 
@@ -103,6 +104,7 @@ class EARReconstructionParameterNode:
     showModelCube: bool = False
     model: str = DEFAULT_MODEL
     onlySelected: bool = False
+    expectedError: bool = False
     run: str = ""
     boneVolume: bool = False
     edgeMap: bool = False

@@ -142,7 +142,7 @@ def reconstruct(
 
     radiographs: (frontal, lateral), pixel for pixel those of geometry.views. batch_size: vertebrae at once, one on
     a CPU and four on CUDA unless given; out of memory it is halved down to one. uncertainty: also tell how far off each
-    surface may be, for six times the work. progress and cancel are called between batches.
+    surface may be, for seven times the work. progress and cancel are called between batches.
 
     Raises CaseError, GeometryError, BundleError, DeviceError, or Cancelled when cancel() says so.
     """
@@ -197,7 +197,7 @@ def reconstruct(
             rebuilt = replace(rebuilt, checksum=bundle.sha256, device=target.type)
             if uncertainty:
                 look = partial(network_input, radiographs, geometry, card=bundle.card)
-                expected = _expected_error(network, look, rebuilt, bundle, target)
+                expected = _expected_error(network, look, rebuilt, bundle, target, cancel)
                 rebuilt = replace(rebuilt, expected_error_mm=expected)
             done.append(rebuilt)
     if progress is not None:
@@ -252,10 +252,13 @@ def _expected_error(
     rebuilt: Reconstruction,
     bundle: Bundle,
     device: torch.device,
+    cancel: Cancel | None,
 ) -> NDArray[np.float32]:
     """How far off a vertebra's surface may be, mm, from what the network makes of its variants; see Reconstruction."""
     card, volumes = bundle.card, [rebuilt.volume_hu]
     for variant in variants(look, rebuilt.roi, card.spacing_mm):
+        if cancel is not None and cancel():
+            raise Cancelled
         output = run_network(network, [variant.seen], device)
         check_output(output, bundle, [rebuilt.roi.level])
         volumes.append(variant.back(_in_hu(output.volume[0, 0].numpy(), card), float(rebuilt.volume_hu.min())))

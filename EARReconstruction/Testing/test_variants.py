@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from EARReconstructionLib.errors import BundleError, CaseError
+from EARReconstructionLib.errors import BundleError, Cancelled, CaseError
 from EARReconstructionLib.expected_error import at_points
 from EARReconstructionLib.geometry import BiplanarGeometry, View, cube_affine, transform_points
 from EARReconstructionLib.model_card import ModelCard
@@ -155,6 +155,19 @@ class TestReconstruct:
         np.testing.assert_array_equal(plain.volume_hu, asked.volume_hu)
         assert plain.expected_error_mm is None
         assert asked.expected_error_mm.shape == asked.volume_hu.shape
+
+    def test_cancel_need_not_wait_for_all_answers(self):
+        geometry, asked = GEOMETRIES["tilted"], []
+
+        def cancel():
+            asked.append(None)
+            return len(asked) == 4  # once for the vertebra, then before its third variant
+
+        with pytest.raises(Cancelled):
+            reconstruct(
+                radiographs(geometry), geometry, [ROI], Fake(Product()), device="cpu", uncertainty=True, cancel=cancel
+            )
+        assert len(asked) == 4
 
     def test_a_shift_out_of_the_image_is_left_out(self):
         def look(roi):

@@ -75,8 +75,19 @@ class ReconstructSection(Section):
             _("Only {level}, the selected vertebra").format(level=level) if level else _("Only the selected vertebra")
         )
         self.ui.onlySelectedCheckBox.text = text
+        self._showExpectedError(card)
         self._showWarnings(card)
         self._showButton(trouble)
+
+    def _showExpectedError(self, card: ModelCard | None) -> None:
+        box = self.ui.expectedErrorCheckBox
+        box.enabled = not self.panel.busy and card is not None and bool(card.error_calibration)
+        if card is not None and not card.error_calibration:
+            box.toolTip = _("Nobody has measured how far off this model is where it is unsure")
+        else:
+            box.toolTip = _(
+                "Colour the vertebrae by how far off they may be, mm. Reconstructing takes seven times as long"
+            )
 
     def _fillModels(self) -> None:
         names = list(models.installed_models())
@@ -216,7 +227,8 @@ class ReconstructSection(Section):
         with self.panel.attempt(_("Reconstruction")):
             path = models.model_path(self._node.model)
             torch.require()
-            task = reconstruction_task(self.panel.scene, path, self._levels(), device)
+            sure = self._node.expectedError and bool(read_card(path).error_calibration)
+            task = reconstruction_task(self.panel.scene, path, self._levels(), device, uncertainty=sure)
 
             def work(progress: Progress, cancel: Cancel) -> Any:
                 torch.import_torch()

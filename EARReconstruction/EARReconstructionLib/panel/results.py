@@ -9,7 +9,7 @@ from slicer.i18n import tr as _
 
 from ..errors import EARError
 from ..scene import display
-from ..scene.heatmap import set_heat_map, set_range
+from ..scene.heatmap import set_expected_errors, set_heat_map, set_range
 from ..scene.nodes import EDGES, LEVEL, RUN, VOLUME, find_nodes
 from ..scene.results import remove_results, rois_of, runs
 from ..scene.side_by_side import is_side_by_side
@@ -116,7 +116,8 @@ class ResultsSection(Section):
             return
         edges = self._edgesOf(run) if node.edgeMap else ""
         levels = tuple((one.GetAttribute(RUN), one.GetAttribute(LEVEL)) for one in find_nodes(scene, VOLUME))
-        wanted = (levels, run, edges, node.boneVolume, node.onReference, node.heatMap, node.rangeMm)
+        colours = (node.heatMap, node.rangeMm, node.expectedError)
+        wanted = (levels, run, edges, node.boneVolume, node.onReference, *colours)
         if wanted == self._shown or not (levels or self._shown):
             return
         self._shown = wanted
@@ -132,6 +133,7 @@ class ResultsSection(Section):
                 )
             set_heat_map(scene, node.heatMap)
             set_range(scene, node.rangeMm)
+            set_expected_errors(scene, node.expectedError)
             display.show_in_planes(scene, run, edges)
             display.show_boxes(scene)
         except EARError as error:

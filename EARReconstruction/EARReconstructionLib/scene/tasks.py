@@ -68,9 +68,16 @@ class Measured:
 
 
 def reconstruction_task(
-    scene: Scene, model: Path, levels: Collection[str] | None = None, device: str = "auto"
+    scene: Scene,
+    model: Path,
+    levels: Collection[str] | None = None,
+    device: str = "auto",
+    *,
+    uncertainty: bool = False,
 ) -> Task[list[Reconstruction], Replaced]:
     """Rebuild the scene's vertebrae (None: all of them) by the model of a file.
+
+    uncertainty: with the error to expect, which takes seven times as long.
 
     Raises GeometryError when a radiograph is missing, CaseError when a level has no ROI; the work raises BundleError,
     CaseError and DeviceError.
@@ -91,7 +98,14 @@ def reconstruction_task(
         rois = [roi for _, roi in chosen.values()]
         progress(0, len(rois), rois[0].level)
         return reconstruct(
-            radiographs, geometry, rois, load_bundle(model), device=device, progress=progress, cancel=cancel
+            radiographs,
+            geometry,
+            rois,
+            load_bundle(model),
+            device=device,
+            uncertainty=uncertainty,
+            progress=progress,
+            cancel=cancel,
         )
 
     def show(rebuilt: list[Reconstruction]) -> Replaced:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import sys
 import time
@@ -10,10 +11,14 @@ from threading import Event
 from typing import Any
 
 import pytest
+from EARReconstructionLib.bundle import load_bundle, save_bundle
 from EARReconstructionLib.errors import DeviceError
+from EARReconstructionLib.expected_error import EXPECTED_ERROR
+from EARReconstructionLib.scene.heatmap import expecting_nodes
 from EARReconstructionLib.scene.radiographs import radiograph_nodes
 from EARReconstructionLib.scene.results import rois_of, runs
 from EARReconstructionLib.scene.rois import roi_nodes
+from vtkmodules.util.numpy_support import vtk_to_numpy
 
 
 @pytest.fixture
@@ -66,6 +71,48 @@ class TestButton:
         case.settle()
         assert case.ui.warningFrame.isVisibleTo(case.widget.parent)
         assert "T10" in case.ui.warningLabel.text
+
+
+def calibrated(path: Path) -> None:
+    """Let a model know how far off it is where it is unsure: 3 mm, wherever that is."""
+    bundle = load_bundle(path)
+    save_bundle(path, dataclasses.replace(bundle.card, error_calibration=((0.0, 3.0),)), bundle.network())
+
+
+class TestExpectedError:
+    """Asked for with the box, and shown as long as it is checked."""
+
+    def test_a_model_that_does_not_know_it(self, case: Any) -> None:
+        box, tiny = case.ui.expectedErrorCheckBox, case.parameters.model
+        assert (box.enabled, box.checked) == (False, False)
+        assert "Nobody has measured" in box.toolTip
+        case.parameters.model = "ear-column-64"
+        case.settle()
+        assert box.enabled
+        assert "seven times" in box.toolTip
+        case.parameters.expectedError, case.parameters.model = True, tiny
+        case.parameters.selectedLevel, case.parameters.onlySelected = "L3", True
+        case.settle()
+        case.click("reconstructButton")
+        case.wait()
+        assert list(rois_of(case.scene, "tiny")) == ["L3"]
+        assert expecting_nodes(case.scene) == []
+
+    def test_of_a_model_that_does(self, case: Any) -> None:
+        calibrated(Path(case.parameters.model))
+        case.panel.changed()
+        case.parameters.selectedLevel, case.parameters.onlySelected = "L3", True
+        case.settle()
+        case.click("expectedErrorCheckBox")
+        case.click("reconstructButton")
+        case.wait()
+        (node,) = expecting_nodes(case.scene)
+        display = node.GetDisplayNode()
+        values = vtk_to_numpy(node.GetPolyData().GetPointData().GetArray(EXPECTED_ERROR))
+        assert values.max() == pytest.approx(3.0)
+        assert (display.GetScalarVisibility(), display.GetActiveScalarName()) == (True, EXPECTED_ERROR)
+        case.click("expectedErrorCheckBox")
+        assert not display.GetScalarVisibility()
 
 
 class TestRunning:

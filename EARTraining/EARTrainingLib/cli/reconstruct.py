@@ -27,7 +27,7 @@ def reconstruct(
     batch_size: BatchOption = None,
     uncertainty: Annotated[
         bool,
-        typer.Option("--uncertainty", help="Also tell how far off each surface may be, mm. Takes six times as long."),
+        typer.Option("--uncertainty", help="Also tell how far off each surface may be, mm. Takes seven times as long."),
     ] = False,
     overwrite: OverwriteOption = False,
     as_json: JsonOption = False,
