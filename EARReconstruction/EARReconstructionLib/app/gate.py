@@ -88,5 +88,5 @@ def _ask(status: int, *, wrong: bool = False) -> web.Response:
 async def _protect(request: web.Request, response: web.StreamResponse) -> None:
     socket = f"ws://{request.host} wss://{request.host}"
     response.headers.setdefault("Content-Security-Policy", _POLICY.format(socket=socket))
-    response.headers["Referrer-Policy"] = "no-referrer"  # the address of a page is the key to it
+    response.headers["Referrer-Policy"] = "same-origin"  # the address of a page is the key to it; forms need an origin
     response.headers["X-Content-Type-Options"] = "nosniff"

@@ -91,11 +91,17 @@ class Browser:
         return self.driver.execute_script("return window.trame.state.get(arguments[0])", name)
 
     def click(self, element_id: str) -> None:
-        """Click an element, once it can be."""
-        self.until(lambda: self.there(element_id) and self.driver.find_element("id", element_id).is_enabled())
-        element = self.driver.find_element("id", element_id)
-        self.driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", element)
-        element.click()
+        """Click an element, once it can be: it is there, enabled, and nothing that still moves lies over it."""
+
+        def clicked() -> bool:
+            element = self.driver.find_element("id", element_id)
+            if not element.is_enabled():
+                return False
+            self.driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", element)
+            element.click()
+            return True
+
+        self.until(clicked)
 
     def show(self, step: str) -> None:
         """Open a step."""

@@ -231,7 +231,7 @@ def test_a_ct_is_compared_above_its_threshold(page: Any, tmp_path: Path) -> None
     page.upload("reference", tmp_path / "truth.nrrd")
     page.until(lambda: page.state("reference") == "truth.nrrd" and not page.state("busy"))
     assert page.state("reference_is_ct")
-    page.driver.find_element("id", "threshold").send_keys("\ue009a\ue000" "900\t")  # Ctrl-A, then the number
+    page.driver.find_element("id", "threshold").send_keys("\ue009a", "\ue000", "900\t")  # Ctrl-A, then the number
     page.until(lambda: page.state("threshold_hu") == 900)
     page.click("compare")
     page.until(lambda: "nothing above 900 HU" in page.state("message"))
