@@ -103,6 +103,22 @@ class TestReference:
         assert results.message.startswith(f"{RUN} is compared with CT.")
         low, high = find_node(results.scene, REFERENCE, run=RUN, level="L1").GetPolyData().GetBounds()[4:]
         assert 20 < high - low < 96
+        results.parameters.referenceThresholdHu = 300  # of the bone, less is above it
+        results.click("compareButton")
+        results.wait()
+        lower, upper = find_node(results.scene, REFERENCE, run=RUN, level="L1").GetPolyData().GetBounds()[4:]
+        assert low < lower < upper < high
+
+    @pytest.mark.parametrize(
+        ("values", "ct"), [((-1000, 900), True), ((0, 2800), True), ((0, 28), False), ((0, 1), False)]
+    )
+    def test_what_a_ct_is(self, driver: Any, slicer: Any, values: tuple[int, int], ct: bool) -> None:
+        """Some CTs are stored without negative values; label maps go up to VerSe's last label."""
+        from EARReconstructionLib.panel.references import is_ct
+
+        voxels = np.full((4, 4, 4), values[0], np.int16)
+        voxels[1] = values[1]
+        assert is_ct(volume_node(slicer, "V", voxels, np.eye(4))) == ct
 
     @pytest.mark.parametrize(
         ("scale", "shift", "says"),

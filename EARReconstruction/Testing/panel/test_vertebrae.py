@@ -237,6 +237,12 @@ class TestChanging:
         sample.ui.sizeASpinBox.value = 80
         sample.settle()
         assert roi(sample, "L1").size_mm == pytest.approx((70.4, 80, 50.4))
+        ways = [getattr(sample.ui, f"size{axis}SpinBox").toolTip for axis in "RAS"]
+        assert [way.removeprefix("Size of the box ") for way in ways] == [
+            "from right to left",
+            "from front to back",
+            "from head to foot",
+        ]
 
     def test_delete_and_undo(self, sample: Any) -> None:
         before = roi(sample, "L3")
