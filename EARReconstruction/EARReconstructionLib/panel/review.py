@@ -121,6 +121,7 @@ class ReviewSection(Section):
 
             def done(found: Any) -> None:
                 remarks = task.show(found)
+                node.expectedError = False  # the heat map is what was asked for now
                 if current_views() == SIDE_BY_SIDE:  # the reference has joined
                     self._sideBySide()
                 self._results.showAgain()

@@ -177,10 +177,14 @@ def test_a_vertebra_is_rebuilt_and_compared(page: Any) -> None:
     page.show("reconstruct")
     page.click("only-selected")
     page.until(lambda: page.state("to_rebuild") == 1)
+    page.click("expected-error")
+    page.until(lambda: page.state("expected_error"))
     page.click("reconstruct")
     page.until(lambda: page.state("step") == "results")
     assert page.text("message").startswith("L3 rebuilt.")
     assert page.state("runs") == [{"name": "ear-column-64", "count": 1}]
+    page.until(lambda: greens(page) > 300)
+    assert legend(page) == 0
 
     page.click("to-review")
     page.click("sample-reference")
@@ -191,6 +195,7 @@ def test_a_vertebra_is_rebuilt_and_compared(page: Any) -> None:
     assert "mm" in page.text("worst")
     assert page.driver.find_element("css selector", ".histogram svg").is_displayed()
     page.until(lambda: legend(page) > 300)
+    assert (page.state("expected_error"), greens(page)) == (False, 0)
     page.click("heat-map")
     page.until(lambda: legend(page) == 0)
     page.click("heat-map")
@@ -208,6 +213,12 @@ def legend(page: Any) -> int:
     strip = page.pixels("spine")[:, -24:].astype(int)
     redder = strip[..., 0] - strip[..., 2]
     return int(min((redder > 60).sum(), (redder < -60).sum()))
+
+
+def greens(page: Any) -> int:
+    """Pixels of the legend of expected errors at the right edge of the 3-D view."""
+    strip = page.pixels("spine")[:, -24:].astype(int)
+    return int((strip[..., 1] - strip[..., [0, 2]].max(-1) > 40).sum())
 
 
 def test_turning_the_spine_changes_the_picture(page: Any) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from EARReconstructionLib.bundle import load_bundle, save_bundle
+from EARReconstructionLib.distance import SIGNED_DISTANCE
 from EARReconstructionLib.errors import DeviceError
 from EARReconstructionLib.expected_error import EXPECTED_ERROR
 from EARReconstructionLib.scene.heatmap import expecting_nodes
@@ -113,6 +114,11 @@ class TestExpectedError:
         assert (display.GetScalarVisibility(), display.GetActiveScalarName()) == (True, EXPECTED_ERROR)
         case.click("expectedErrorCheckBox")
         assert not display.GetScalarVisibility()
+        case.click("expectedErrorCheckBox")
+        case.click("compareButton")  # now the heat map is asked for
+        case.wait()
+        assert (display.GetScalarVisibility(), display.GetActiveScalarName()) == (True, SIGNED_DISTANCE)
+        assert not case.ui.expectedErrorCheckBox.checked
 
 
 class TestRunning:

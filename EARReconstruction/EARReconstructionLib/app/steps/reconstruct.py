@@ -32,7 +32,8 @@ _DEVICES = [
 class Reconstruct(Step):
     """card: of the model that is chosen.
 
-    State: models, model, model_line, cube_mm, devices, device, only_selected, obstacle, to_rebuild (a number).
+    State: models, model, model_line, cube_mm, devices, device, only_selected, obstacle, to_rebuild (a number),
+    calibrated (whether the model knows what errors to expect), expected_error (whether they are asked for and shown).
     """
 
     name, title = "reconstruct", "Reconstruct"
@@ -41,8 +42,10 @@ class Reconstruct(Step):
         self._paths = {path.stem: path for path in installed_bundles(MODELS)}
         self.state.update({"models": list(self._paths), "model": DEFAULT_MODEL, "devices": _DEVICES, "device": "auto"})
         self.state.update({"only_selected": False, "obstacle": "", "to_rebuild": 0, "model_line": "", "cube_mm": 0})
+        self.state.update({"calibrated": False, "expected_error": False})
         self.bind("Choosing a model", self.choose_model)
         self.bind("Reconstruction", self.reconstruct, self.choose_device, self.choose_only_selected)
+        self.bind("Expected error", self.choose_expected_error)
         self.choose_model(DEFAULT_MODEL)
 
     def refresh(self) -> None:
@@ -53,7 +56,7 @@ class Reconstruct(Step):
         self.summarise(bool(done), f"{count} rebuilt" if done else "")
 
     def clear(self) -> None:
-        self.state.only_selected = False
+        self.state.update({"only_selected": False, "expected_error": False})
 
     def receive(self, path: Path) -> None:
         """A model that was uploaded: it belongs to this page, and goes with it."""
@@ -79,6 +82,7 @@ class Reconstruct(Step):
         self.card = read_card(self._paths[name])
         side = self.card.size * self.card.spacing_mm
         self.state.update({"model": name, "model_line": _line(self.card), "cube_mm": side})
+        self.state.calibrated = bool(self.card.error_calibration)
 
     def choose_device(self, name: str) -> None:
         """Take another device."""
@@ -88,12 +92,20 @@ class Reconstruct(Step):
         """Rebuild the selected vertebra alone, or all."""
         self.state.only_selected = only
 
+    def choose_expected_error(self, on: bool) -> None:
+        """Ask for the errors to expect with the next reconstruction, and show those that are there."""
+        self.state.expected_error = on
+        if self.run:
+            self.session.part(Results).colour()
+
     def reconstruct(self) -> None:
         """Rebuild the vertebrae, off the event loop."""
         obstacle = self._obstacle()
         if obstacle:
             raise EARError("Reconstruction", obstacle, "Do that first")
-        task = reconstruction_task(self.scene, self._paths[self.state.model], self._levels(), self.state.device)
+        sure = self.state.expected_error and self.state.calibrated
+        path = self._paths[self.state.model]
+        task = reconstruction_task(self.scene, path, self._levels(), self.state.device, uncertainty=sure)
 
         def show(rebuilt: Any) -> None:
             replaced: Replaced = task.show(rebuilt)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...errors import EARError
 from ...scene import display, side_by_side
-from ...scene.heatmap import set_heat_map
+from ...scene.heatmap import set_expected_errors, set_heat_map
 from ...scene.nodes import EDGES, LEVEL, VOLUME, find_nodes
 from ...scene.results import remove_results, runs
 from ...scene.tasks import Replaced, take_back
@@ -88,6 +88,11 @@ class Results(Step):
             self.state.look = look
             self._show()
 
+    def colour(self) -> None:
+        """Colour the surfaces by distances, or by the errors to expect, or each vertebra in its own colour."""
+        set_heat_map(self.scene, self.state.heat_map)
+        set_expected_errors(self.scene, self.state.expected_error)
+
     def show_planes(self, visible: bool) -> None:
         """Show the X-rays' planes in 3-D, or hide them."""
         self.state.planes = visible
@@ -118,4 +123,4 @@ class Results(Step):
         on_reference = self.state.on_reference
         display.show_run(self.scene, run, True, on_reference=on_reference, bone=look == "volume", edges_of=edges)
         display.show_in_planes(self.scene, run, edges)
-        set_heat_map(self.scene, self.state.heat_map)
+        self.colour()

@@ -12,7 +12,7 @@ from ...job import Cancel, Progress
 from ...report.chart import draw_histogram
 from ...resources import SAMPLE_CASE
 from ...scene.comparisons import comparisons_of
-from ...scene.heatmap import measured_nodes, set_heat_map, set_range
+from ...scene.heatmap import measured_nodes, set_range
 from ...scene.nodes import Node, find_node, find_nodes, remove_nodes
 from ...scene.review import MARK, jump, mark, worst_point
 from ...scene.tables import show_histogram
@@ -126,7 +126,8 @@ class Review(Step):
 
         def show(found: Any) -> None:
             remarks = task.show(found)
-            self.state.update({"heat_map": True, "on_reference": False, "arrangement": "spine", "step": "review"})
+            self.state.update({"heat_map": True, "on_reference": False, "expected_error": False})
+            self.state.update({"arrangement": "spine", "step": "review"})
             self.session.part(Results).shown(run)
             self.session.say(" ".join(remarks), "warning" if remarks else "information")
 
@@ -134,8 +135,8 @@ class Review(Step):
 
     def show_heat_map(self, on: bool) -> None:
         """Show distances as colours, or each vertebra in its own."""
-        self.state.heat_map = on
-        set_heat_map(self.scene, on)
+        self.state.update({"heat_map": on, "expected_error": False})
+        self.session.part(Results).colour()
 
     def choose_range(self, range_mm: float) -> None:
         """Let the colours run from minus to plus this."""
