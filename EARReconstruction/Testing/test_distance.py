@@ -8,7 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from EARReconstructionLib.distance import SIGNED_DISTANCE, SurfaceError, dice, surface_error, with_distances
+from EARReconstructionLib.distance import (
+    SIGNED_DISTANCE,
+    SurfaceError,
+    dice,
+    signed_distances,
+    surface_error,
+    with_distances,
+)
 from EARReconstructionLib.errors import ReferenceSurfaceError
 from EARReconstructionLib.surface import isosurface, points_of, polydata, read_surface, triangles_of, write_surface
 from hypothesis import given, settings
@@ -198,9 +205,7 @@ def test_the_sign_is_right_beside_spikes_and_in_pits() -> None:
     probes = polydata(queries, np.arange(600).reshape(-1, 3))  # triangles between them do not matter here
     star_to_itself = surface_error(star, star)
     assert star_to_itself.hd_mm < 1e-5
-    from EARReconstructionLib.distance import _signed_distances
-
-    signed = _signed_distances(points_of(probes), star)
+    signed = signed_distances(points_of(probes), star)
     inside = winding_numbers(star, points_of(probes)) > 0.5
     assert 100 < inside.sum() < 500
     np.testing.assert_array_equal(signed < 0, inside)
