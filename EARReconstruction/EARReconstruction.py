@@ -342,5 +342,6 @@ def _ball(level):
     far_mm = np.linalg.norm(np.indices((31, 31, 31)) * 2.0 - 30, axis=0)
     volume = (1500 - 50 * far_mm).astype(np.float32)
     facts = {"threshold_hu": 500.0, "model": "self-test", "checksum": "", "device": "", "notes": (), "edges": None}
+    facts["expected_error_mm"] = None
     facts["ras_from_ijk"] = cube_affine(roi.centre_ras_mm, 31, 2.0)
     return SimpleNamespace(roi=roi, volume_hu=volume, mask=volume > 500, **facts)

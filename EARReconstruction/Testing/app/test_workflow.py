@@ -182,7 +182,7 @@ def test_a_vertebra_is_rebuilt_and_compared(page: Any) -> None:
     page.click("reconstruct")
     page.until(lambda: page.state("step") == "results")
     assert page.text("message").startswith("L3 rebuilt.")
-    assert page.state("runs") == [{"name": "ear-column-64", "count": 1}]
+    assert page.state("runs") == [{"name": DEFAULT_MODEL, "count": 1}]
     page.until(lambda: greens(page) > 300)
     assert legend(page) == 0
 

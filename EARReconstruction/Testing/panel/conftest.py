@@ -170,15 +170,15 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> Event:
 
 @pytest.fixture(scope="session")
 def rebuilt() -> list[Any]:
-    """L1 and L2 of the sample case, by the model that comes with SlicerEAR."""
+    """L1 and L2 of the sample case, by the model that draws edges too."""
     from EARReconstructionLib.bundle import load_bundle
     from EARReconstructionLib.case import read_case
     from EARReconstructionLib.reconstruction import reconstruct
-    from EARReconstructionLib.resources import DEFAULT_MODEL, SAMPLE_CASE, find_model
+    from EARReconstructionLib.resources import SAMPLE_CASE, find_model
 
     case = read_case(SAMPLE_CASE)
     rois = [roi for roi in case.rois if roi.level in ("L1", "L2")]
-    return reconstruct(case.radiographs, case.geometry, rois, load_bundle(find_model(DEFAULT_MODEL)), device="cpu")
+    return reconstruct(case.radiographs, case.geometry, rois, load_bundle(find_model("ear-column-64")), device="cpu")
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from EARReconstructionLib.errors import BundleError
-from EARReconstructionLib.resources import DEFAULT_MODEL, MODELS
+from EARReconstructionLib.resources import DEFAULT_MODEL
 
 
 @pytest.fixture
@@ -46,9 +46,9 @@ class TestList:
     """The combo box and the card."""
 
     def test_what_comes_with_slicer_ear(self, driver: Any) -> None:
-        assert shown(driver) == [path.stem for path in sorted(MODELS.glob("*.safetensors"))]
+        assert shown(driver) == ["ear-column-64", DEFAULT_MODEL]
         assert driver.ui.modelCombo.currentText == DEFAULT_MODEL
-        assert driver.ui.cardLabel.text == "EAR, cube of 96 mm at 1.5 mm, T1-T12, L1-L5"
+        assert driver.ui.cardLabel.text == "E2E, cube of 96 mm at 1.5 mm, T1-T12, L1-L5"
 
     def test_more(self, driver: Any) -> None:
         assert not driver.ui.cardText.isVisibleTo(driver.widget.parent)
@@ -148,7 +148,7 @@ class TestFolder:
         importlib.import_module("EARReconstructionLib.panel.settings").setValue("ModelFolder", str(file.parent))
         driver.panel.changed()
         driver.settle()
-        assert shown(driver) == [DEFAULT_MODEL, "Wirbelsäule"]
+        assert shown(driver) == ["ear-column-64", DEFAULT_MODEL, "Wirbelsäule"]
 
     def test_a_damaged_file_in_it(self, driver: Any, models: Any) -> None:
         models.user_folder().mkdir(parents=True, exist_ok=True)

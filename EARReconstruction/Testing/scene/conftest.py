@@ -322,14 +322,14 @@ def sample() -> Case:
 
 @pytest.fixture(scope="session")
 def rebuilt(sample: Case) -> SimpleNamespace:
-    """L1 and L2 of the sample case, rebuilt by the bundled model; L1 compared with a tighter surface of itself."""
+    """L1 and L2 of the sample case, by the model that draws edges too; L1 compared with a tighter surface of itself."""
     from EARReconstructionLib.bundle import load_bundle
     from EARReconstructionLib.comparison import Shape, compare
     from EARReconstructionLib.reconstruction import reconstruct
-    from EARReconstructionLib.resources import DEFAULT_MODEL, find_model
+    from EARReconstructionLib.resources import find_model
     from EARReconstructionLib.surface import isosurface
 
-    bundle = load_bundle(find_model(DEFAULT_MODEL))
+    bundle = load_bundle(find_model("ear-column-64"))
     rois = [roi for roi in sample.rois if roi.level in ("L1", "L2")]
     reconstructions = reconstruct(sample.radiographs, sample.geometry, rois, bundle, device="cpu")
     one = reconstructions[0]

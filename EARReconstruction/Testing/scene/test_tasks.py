@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 from EARReconstructionLib.case import Case
 from EARReconstructionLib.errors import CaseError, GeometryError
-from EARReconstructionLib.resources import DEFAULT_MODEL, find_model
+from EARReconstructionLib.resources import find_model
+
+RUN = "ear-column-64"
 
 
 @pytest.fixture
@@ -47,22 +49,20 @@ class TestReconstruction:
         from EARReconstructionLib.scene.rois import roi_nodes
         from EARReconstructionLib.scene.tasks import reconstruction_task, take_back
 
-        before = rois_of(shown, DEFAULT_MODEL)
+        before = rois_of(shown, RUN)
         node = next(node for node in roi_nodes(shown) if node.GetName() == "L1")
         node.SetCenter(*np.add(node.GetCenter(), (0, 2, 0)))
-        replaced = on_a_thread(reconstruction_task(shown, find_model(DEFAULT_MODEL), ["L1"], "cpu"))
-        assert (replaced.run, replaced.levels, len(replaced.before)) == (DEFAULT_MODEL, ("L1",), 1)
-        assert rois_of(shown, DEFAULT_MODEL)["L1"] != before["L1"]
+        replaced = on_a_thread(reconstruction_task(shown, find_model(RUN), ["L1"], "cpu"))
+        assert (replaced.run, replaced.levels, len(replaced.before)) == (RUN, ("L1",), 1)
+        assert rois_of(shown, RUN)["L1"] != before["L1"]
         take_back(shown, replaced)
-        assert rois_of(shown, DEFAULT_MODEL) == before
+        assert rois_of(shown, RUN) == before
 
     def test_as_the_core_does_it(self, scene: Any, rebuilt: SimpleNamespace) -> None:
         """Each radiograph goes with its own view: what comes out is what came out without a scene."""
         from EARReconstructionLib.scene.tasks import reconstruction_task
 
-        (one,) = reconstruction_task(scene, find_model(DEFAULT_MODEL), ["L1"], "cpu").work(
-            lambda *_: None, lambda: False
-        )
+        (one,) = reconstruction_task(scene, find_model(RUN), ["L1"], "cpu").work(lambda *_: None, lambda: False)
         assert one.roi.level == "L1"
         assert one.volume_hu == pytest.approx(rebuilt.reconstructions[0].volume_hu, abs=1)
 
@@ -70,10 +70,10 @@ class TestReconstruction:
         from EARReconstructionLib.scene.tasks import reconstruction_task
 
         with pytest.raises(CaseError, match="no ROI for C1"):
-            reconstruction_task(scene, find_model(DEFAULT_MODEL), ["C1"])
+            reconstruction_task(scene, find_model(RUN), ["C1"])
         stage.reset()
         with pytest.raises(GeometryError, match="no frontal radiograph"):
-            reconstruction_task(scene, find_model(DEFAULT_MODEL))
+            reconstruction_task(scene, find_model(RUN))
 
 
 class TestExport:
@@ -81,7 +81,7 @@ class TestExport:
     def test_folder(self, shown: Any, tmp_path: Path, draw_now: bool) -> None:
         from EARReconstructionLib.scene.tasks import export_task
 
-        summary = on_a_thread(export_task(shown, DEFAULT_MODEL, tmp_path / "out", draw_now=draw_now))
+        summary = on_a_thread(export_task(shown, RUN, tmp_path / "out", draw_now=draw_now))
         assert "report.html" in summary["files"]
         assert b"<html" in (tmp_path / "out" / "report.html").read_bytes()
 
@@ -95,13 +95,13 @@ class TestDisplay:
         def visible() -> set[bool]:
             return {bool(node.GetDisplayVisibility()) for node in find_nodes(shown, SURFACE)}
 
-        show_run(shown, DEFAULT_MODEL, False)
+        show_run(shown, RUN, False)
         show_boxes(shown)
-        assert (is_run_shown(shown, DEFAULT_MODEL), visible()) == (False, {False})
+        assert (is_run_shown(shown, RUN), visible()) == (False, {False})
         assert all(node.GetDisplayNode().GetVisibility3D() for node in roi_nodes(shown))
-        show_run(shown, DEFAULT_MODEL, True, on_reference=True)  # it has none: its own stay
+        show_run(shown, RUN, True, on_reference=True)  # it has none: its own stay
         show_boxes(shown)
-        assert (is_run_shown(shown, DEFAULT_MODEL), visible()) == (True, {True})
+        assert (is_run_shown(shown, RUN), visible()) == (True, {True})
         boxes = {node.GetName(): node.GetDisplayNode().GetVisibility3D() for node in roi_nodes(shown)}
         assert (bool(boxes["L1"]), bool(boxes["L3"])) == (False, True)
 
@@ -109,10 +109,10 @@ class TestDisplay:
         from EARReconstructionLib.scene.display import look_at, show_in_planes
         from EARReconstructionLib.scene.nodes import SPINE, find_node
 
-        look_at(shown, DEFAULT_MODEL)
-        show_in_planes(shown, DEFAULT_MODEL)
+        look_at(shown, RUN)
+        show_in_planes(shown, RUN)
         bounds = [0.0] * 6
-        find_node(shown, SPINE, run=DEFAULT_MODEL).GetRASBounds(bounds)
+        find_node(shown, SPINE, run=RUN).GetRASBounds(bounds)
         middle = np.reshape(bounds, (3, 2)).mean(1)
         assert stage.axial.node.GetSliceToRAS().GetElement(2, 3) == pytest.approx(middle[2], abs=0.1)
         assert stage.axial.pixels().max() > 100
