@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import slicer
-
 from ..scene import side_by_side
+from ..scene.layouts import COMPARED_TAGS
 from ..scene.nodes import REFERENCE, find_node
 from ..scene.results import runs
 from .session import Session
@@ -38,11 +37,10 @@ class SideBySide:
         chosen = runs(session.scene)[-side_by_side.MOST_RUNS :]
         measured = any(find_node(session.scene, REFERENCE, run=run) for run in chosen)
         titles = [*chosen, "Reference"] if measured else chosen
-        tags = side_by_side.TAGS[: len(titles)]
+        tags = COMPARED_TAGS[: len(titles)]
         session.stage.compare(tags)
         side_by_side.show_side_by_side(
             session.scene,
-            slicer.vtkMRMLLayoutNode(),  # the page arranges the views itself
             chosen,
             with_reference=measured,
             range_mm=session.state.range_mm,

@@ -19,7 +19,8 @@ from vtkmodules.vtkCommonCore import vtkCommand, vtkObject, vtkOutputWindow
 from vtkmodules.vtkRenderingCore import vtkRenderWindow
 
 from ..errors import EARError
-from ..scene.layout import VIEW_GROUP, RadiographViews
+from ..scene.layout import RadiographViews
+from ..scene.layouts import VIEW_GROUP
 from ..scene.nodes import KIND, Node, remove_nodes
 from ..scene.projected_rois import ProjectedROIs
 from ..scene.views import TITLES, VIEW_TAGS
@@ -202,7 +203,7 @@ def _definitions() -> list[ViewLayoutDefinition]:
         ViewLayoutDefinition(
             VIEW_TAGS[role],
             ViewType.SLICE_VIEW,
-            ViewProps(orientation=orientation, label=TITLES[role], group=int(VIEW_GROUP)),  # type: ignore[arg-type]
+            ViewProps(orientation=orientation, label=TITLES[role], group=VIEW_GROUP),  # type: ignore[arg-type]
         )
         for role, orientation in orientations.items()
     ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import slicer
 
@@ -25,12 +24,12 @@ def current_views() -> int:
 
 def show_xrays_and_spine() -> None:
     """AP and lateral over the axial plane and 3-D."""
-    _arrange(lambda _: XRAYS_ID)
+    _arrange(lambda: XRAYS_ID)
 
 
 def show_spine_and_numbers() -> None:
     """3-D beside the histogram and the table."""
-    _arrange(lambda _: NUMBERS_ID)
+    _arrange(lambda: NUMBERS_ID)
 
 
 def show_side_by_side(runs: Sequence[str], range_mm: float) -> None:
@@ -38,20 +37,15 @@ def show_side_by_side(runs: Sequence[str], range_mm: float) -> None:
     scene = slicer.mrmlScene
     chosen = runs[-side_by_side.MOST_RUNS :]
     measured = any(find_node(scene, REFERENCE, run=run) for run in chosen)
-
-    def add(layout_node: Any) -> int:
-        return side_by_side.show_side_by_side(scene, layout_node, chosen, with_reference=measured, range_mm=range_mm)
-
-    _arrange(add)
+    _arrange(lambda: side_by_side.show_side_by_side(scene, chosen, with_reference=measured, range_mm=range_mm))
     side_by_side.look_from_front(scene)
 
 
-def _arrange(choose: Callable[[Any], int]) -> None:
+def _arrange(choose: Callable[[], int]) -> None:
     manager = slicer.app.layoutManager()
     if manager is None:
         return
     if side_by_side.is_side_by_side(slicer.mrmlScene):
         side_by_side.leave(slicer.mrmlScene)
-    layout_node = manager.layoutLogic().GetLayoutNode()
-    add_layouts(layout_node)
-    manager.setLayout(choose(layout_node))
+    add_layouts(manager.layoutLogic().GetLayoutNode())
+    manager.setLayout(choose())

@@ -8,7 +8,6 @@ import numpy as np
 from vtkmodules.vtkCommonCore import vtkCommand
 
 from ..geometry.views import View
-from .layouts import VIEW_GROUP as VIEW_GROUP
 from .nodes import Node, Scene, array_of, matrix
 from .observers import Observers
 from .projection import slice_to_ras

@@ -1,7 +1,7 @@
 """Radiographs from files and from volumes that 3D Slicer has loaded, and their distances and angles set by hand.
 
-A file rarely says all. What must be asked for is told by ``asked_fact``; distances that a file does not state come from
-a preset, and the node remembers where its distances come from.
+A file rarely says all. What must be asked for is told by ``RadiographError.asks``; distances that a file does not
+state come from a preset, and the node remembers where its distances come from.
 """
 
 from __future__ import annotations
@@ -100,11 +100,6 @@ def load_case(scene: Scene, path: str | Path) -> Case:
         node.RemoveAttribute(DISTANCES)
         node.RemoveAttribute(STATED)
     return case
-
-
-def asked_fact(error: RadiographError) -> str | None:
-    """The argument of read_radiograph with which a file can be read after all; None: with none."""
-    return error.asks or None
 
 
 def role_of(path: Path) -> str | None:

@@ -13,8 +13,7 @@ from vtkmodules.vtkCommonDataModel import vtkBoundingBox
 from ..errors import EARError
 from . import review
 from .heatmap import LEGEND, RANGE_MM, set_range, update_legend
-from .layouts import COMPARED_GROUP, COMPARED_ID, add_layouts
-from .layouts import COMPARED_TAGS as TAGS
+from .layouts import COMPARED_GROUP, COMPARED_ID, COMPARED_TAGS
 from .nodes import KIND, REFERENCE, RUN, SURFACE, Node, Scene, find_nodes, remove_nodes
 from .rendering import RENDERING
 from .views import STANDARD_VIEWS, VIEW_TAGS
@@ -28,12 +27,12 @@ _BEFORE = "EAR.visibleBefore"
 
 
 def show_side_by_side(
-    scene: Scene, layout_node: Node, runs: Sequence[str], *, with_reference: bool = False, range_mm: float = RANGE_MM
+    scene: Scene, runs: Sequence[str], *, with_reference: bool = False, range_mm: float = RANGE_MM
 ) -> int:
     """Show up to four runs, each in a view of its own, with the same colours; return the layout's number.
 
-    layout_node: the scene's vtkMRMLLayoutNode. with_reference: in the last view, what the first measured of these runs
-    was compared with. Raises EARError for no run or too many, and for a reference that none of them has.
+    with_reference: in the last view, what the first measured of these runs was compared with. Raises EARError for no
+    run or too many, and for a reference that none of them has.
     """
     if not 1 <= len(runs) <= MOST_RUNS:
         raise EARError("side by side", f"{len(runs)} results were chosen", f"Choose 1 to {MOST_RUNS}")
@@ -44,13 +43,13 @@ def show_side_by_side(
         if run is None:
             raise EARError("side by side", "none of these results has a reference", "Compare them first")
         shown.append((REFERENCE, run))
-    for tag, (kind, run) in zip(TAGS, shown, strict=False):
+    for tag, (kind, run) in zip(COMPARED_TAGS, shown, strict=False):
         _view(scene, tag, run if kind == SURFACE else "Reference")
     for name in VIEW_TAGS.values():  # the radiographs' planes would stand in every view
         for node in list(scene.GetNodes()):
             if node.IsA("vtkMRMLSliceNode") and node.GetSingletonTag() == name:
                 node.AddThreeDViewID(STANDARD_VIEWS[0])
-    views = dict(zip(shown, (f"vtkMRMLViewNode{tag}" for tag in TAGS), strict=False))
+    views = dict(zip(shown, (f"vtkMRMLViewNode{tag}" for tag in COMPARED_TAGS), strict=False))
     for node, display in _displays(scene):
         view = views.get((node.GetAttribute(KIND), node.GetAttribute(RUN)))
         if display.GetAttribute(_BEFORE) is None:
@@ -61,7 +60,6 @@ def show_side_by_side(
             display.AddViewNodeID(view)
     set_range(scene, range_mm)
     update_legend(scene)
-    add_layouts(layout_node)
     return COMPARED_ID + len(shown)
 
 
@@ -83,7 +81,7 @@ def look_from_front(scene: Scene) -> None:
     bounds = [0.0] * 6
     box.GetBounds(bounds)
     cameras = (node for node in list(scene.GetNodes()) if node.IsA("vtkMRMLCameraNode"))
-    review.look_from_front((camera for camera in cameras if camera.GetLayoutName() in TAGS), bounds)
+    review.look_from_front((camera for camera in cameras if camera.GetLayoutName() in COMPARED_TAGS), bounds)
 
 
 def is_side_by_side(scene: Scene) -> bool:

@@ -25,12 +25,11 @@ from EARReconstructionLib.scene.comparisons import show_comparisons
 from EARReconstructionLib.scene.display import show_run
 from EARReconstructionLib.scene.heatmap import set_heat_map
 from EARReconstructionLib.scene.layout import RadiographViews
-from EARReconstructionLib.scene.layouts import compared_layout
+from EARReconstructionLib.scene.layouts import COMPARED_TAGS, compared_layout
 from EARReconstructionLib.scene.nodes import find_node, find_nodes
 from EARReconstructionLib.scene.results import show_results
 from EARReconstructionLib.scene.side_by_side import (
     MOST_RUNS,
-    TAGS,
     is_side_by_side,
     leave,
     look_from_front,
@@ -59,12 +58,6 @@ def measured(model: str) -> tuple[list[Comparison], dict[str, Any]]:
 
 
 @pytest.fixture
-def layouts() -> Any:
-    """A layout node, as an application has one."""
-    return slicer.vtkMRMLLayoutNode()
-
-
-@pytest.fixture
 def scene(stage: Any) -> Any:
     """Two runs, both measured; the second is hidden, as a surgeon left it."""
     for model in RADII:
@@ -89,9 +82,9 @@ def state(scene: Any) -> list[tuple[str, bool, tuple[str, ...]]]:
     ]
 
 
-def test_each_in_its_view_in_the_same_colours(stage: Any, scene: Any, layouts: Any) -> None:
-    views = stage.more_views(TAGS[:3])
-    assert show_side_by_side(scene, layouts, list(RADII), with_reference=True, range_mm=3.0) == 2423
+def test_each_in_its_view_in_the_same_colours(stage: Any, scene: Any) -> None:
+    views = stage.more_views(COMPARED_TAGS[:3])
+    assert show_side_by_side(scene, list(RADII), with_reference=True, range_mm=3.0) == 2423
     look_from_front(scene)
     legend = find_node(scene, "distance-legend")
     with_legend = [view.pixels() for view in views]
@@ -111,10 +104,10 @@ def test_each_in_its_view_in_the_same_colours(stage: Any, scene: Any, layouts: A
     assert extent(stage.view_3d) == 0
 
 
-def test_turned_together(stage: Any, scene: Any, layouts: Any) -> None:
+def test_turned_together(stage: Any, scene: Any) -> None:
     """By 3D Slicer's own link, that the views are marked for."""
-    first, second = stage.more_views(TAGS[:2])
-    show_side_by_side(scene, layouts, list(RADII))
+    first, second = stage.more_views(COMPARED_TAGS[:2])
+    show_side_by_side(scene, list(RADII))
     look_from_front(scene)
     cameras = {
         node.GetLayoutName(): node
@@ -141,13 +134,13 @@ def test_turned_together(stage: Any, scene: Any, layouts: Any) -> None:
     link.SetMRMLScene(None)
 
 
-def test_and_back(stage: Any, scene: Any, layouts: Any) -> None:
-    stage.more_views(TAGS[:2])
+def test_and_back(stage: Any, scene: Any) -> None:
+    stage.more_views(COMPARED_TAGS[:2])
     before = state(scene)
     assert [seen for _, seen, _ in before] == [True, False, False, False]
     assert not is_side_by_side(scene)
-    show_side_by_side(scene, layouts, ["large", "small"])
-    show_side_by_side(scene, layouts, ["small"], with_reference=True)  # another choice, without leaving
+    show_side_by_side(scene, ["large", "small"])
+    show_side_by_side(scene, ["small"], with_reference=True)  # another choice, without leaving
     assert is_side_by_side(scene)
     leave(scene)
     assert state(scene) == before
@@ -156,10 +149,10 @@ def test_and_back(stage: Any, scene: Any, layouts: Any) -> None:
     assert state(scene) == before
 
 
-def test_back_after_the_scene_was_saved_and_loaded(stage: Any, scene: Any, layouts: Any, tmp_path: Path) -> None:
-    stage.more_views(TAGS[:2])
+def test_back_after_the_scene_was_saved_and_loaded(stage: Any, scene: Any, tmp_path: Path) -> None:
+    stage.more_views(COMPARED_TAGS[:2])
     before = state(scene)
-    show_side_by_side(scene, layouts, list(RADII))
+    show_side_by_side(scene, list(RADII))
     stage.save(tmp_path / "case.mrb")
     scene.Clear(0)
     stage.load(tmp_path / "case.mrb")
@@ -168,7 +161,7 @@ def test_back_after_the_scene_was_saved_and_loaded(stage: Any, scene: Any, layou
     assert sorted(state(scene)) == sorted(before)
 
 
-def test_planes_and_rendered_bone_stay_out(stage: Any, scene: Any, layouts: Any, sample: Case) -> None:
+def test_planes_and_rendered_bone_stay_out(stage: Any, scene: Any, sample: Case) -> None:
     views = RadiographViews(scene)
     show_case(scene, sample)
     views.show_in_3d(True)
@@ -176,8 +169,8 @@ def test_planes_and_rendered_bone_stay_out(stage: Any, scene: Any, layouts: Any,
         node.SetDisplayVisibility(False)
     rendering.render_bone(scene, find_node(scene, "spine", run="large"), 300)
     set_heat_map(scene, False)
-    (view,) = stage.more_views(TAGS[:1])
-    show_side_by_side(scene, layouts, ["small"])
+    (view,) = stage.more_views(COMPARED_TAGS[:1])
+    show_side_by_side(scene, ["small"])
     look_from_front(scene)
     assert 60 < extent(view) < 170
     leave(scene)
@@ -185,7 +178,7 @@ def test_planes_and_rendered_bone_stay_out(stage: Any, scene: Any, layouts: Any,
     views.close()
 
 
-def test_without_a_reference_or_with_too_many(stage: Any, layouts: Any) -> None:
+def test_without_a_reference_or_with_too_many(stage: Any) -> None:
     show_results(stage.scene, [ball("small")])
     before = state(stage.scene)
     for runs, reference, words in (
@@ -194,7 +187,7 @@ def test_without_a_reference_or_with_too_many(stage: Any, layouts: Any) -> None:
         (["small"], True, "Compare them first"),
     ):
         with pytest.raises(EARError, match=words):
-            show_side_by_side(stage.scene, layouts, runs, with_reference=reference)
+            show_side_by_side(stage.scene, runs, with_reference=reference)
     assert state(stage.scene) == before
 
 
@@ -202,4 +195,4 @@ def test_without_a_reference_or_with_too_many(stage: Any, layouts: Any) -> None:
 def test_layouts(views: int, rows: list[int]) -> None:
     root = ElementTree.fromstring(compared_layout(views))
     assert [len(list(row.iter("view"))) for row in root.findall("item")] == rows
-    assert [view.get("singletontag") for view in root.iter("view")] == list(TAGS[:views])
+    assert [view.get("singletontag") for view in root.iter("view")] == list(COMPARED_TAGS[:views])

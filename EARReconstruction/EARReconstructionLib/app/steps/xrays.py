@@ -15,7 +15,6 @@ from ...scene.loading import (
     CASE,
     IMAGE,
     MANUAL,
-    asked_fact,
     distances_source,
     load_case,
     set_angles,
@@ -159,8 +158,8 @@ class XRays(Step):
         self.session.start("Opening the X-ray", read, show)
 
     def _ask(self, role: str, path: Path, facts: dict[str, Any], error: RadiographError) -> None:
-        fact = asked_fact(error)
-        if fact is None or fact in facts:
+        fact = error.asks
+        if not fact or fact in facts:
             raise error
         self._waiting[role] = path, facts
         question = {"fact": fact, "name": path.name, "cause": error.cause, "words": _QUESTIONS[fact]}
