@@ -104,6 +104,10 @@ def test_two_pictures_become_a_case(page: Any, pictures: dict[str, Path]) -> Non
             if question["fact"] == "pixel_mm":
                 field.clear()
                 field.send_keys("1,04")
+                # The other one's question may come meanwhile: it leaves alone what is typed.
+                page.until(
+                    lambda: all(other in page.state("asked") or other in page.state("xrays") for other in pictures)
+                )
             page.click(f"answer-{role}-use")
             page.until(lambda role=role, question=question: page.state("asked").get(role) != question)
         page.until(lambda role=role: role in page.state("xrays"))

@@ -210,8 +210,11 @@ class TestViews:
     def test_numbers(self, compared: Any) -> None:
         compared.choose("viewsCombo", 1)
         manager = compared.desktop.layout_manager()
-        assert manager.tableWidget(0).tableView().mrmlTableNode() is compared.ui.statisticsTable.mrmlTableNode()
-        chart = compared.desktop.grab(manager.plotWidget(0).plotView()).astype(int)
+        # Views of other layouts stay where they are, hidden.
+        (table,) = (w for n in range(manager.tableViewCount) if (w := manager.tableWidget(n)).visible)
+        (plot,) = (w for n in range(manager.plotViewCount) if (w := manager.plotWidget(n)).visible)
+        assert table.tableView().mrmlTableNode() is compared.ui.statisticsTable.mrmlTableNode()
+        chart = compared.desktop.grab(plot.plotView()).astype(int)
         assert share(chart, (51, 102, 191)) > 0.002
         compared.choose("viewsCombo", 0)
         assert compared.ui.viewsCombo.currentIndex == 0

@@ -29,6 +29,9 @@ GRACE_S = 20.0
 #: How often a process that says nothing is looked at, seconds.
 _POLL_S = 0.1
 
+#: Seconds that what a process said at last has to arrive, after its end.
+_LAST_WORDS_S = 5.0
+
 #: Lines of the log that go with an error.
 _TAIL = 40
 
@@ -74,7 +77,7 @@ class Child:
         Raises Cancelled; EARError as the process told it, or when it ended without a word.
         """
         last: dict[str, Any] = {}
-        asked, deadline = False, 0.0
+        asked, deadline, ended = False, 0.0, 0.0
         while (line := self._next()) is not None:
             if line and (event := _event(line)):
                 last = self._heard(event, progress)
@@ -82,7 +85,11 @@ class Child:
                 self._tail.append(line)
                 self.lines.put(line)
             elif self._process.poll() is not None:
-                break  # workers that outlived it hold its output open
+                if not ended:
+                    ended = monotonic()
+                    self.end()  # workers that outlived it hold its output open
+                elif monotonic() - ended > _LAST_WORDS_S:
+                    break
             if cancel():
                 deadline = deadline or monotonic() + GRACE_S
                 if not asked and (self._group or os.name == "nt"):

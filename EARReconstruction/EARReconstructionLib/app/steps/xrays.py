@@ -49,12 +49,12 @@ _SOURCES = {IMAGE: "from the image", MANUAL: "typed", CASE: "from the case"}
 
 class XRays(Step):
     """State: xrays (by role: name, size, notes, geometry, its source, greys, those shown), asked (by role: what its
-    file leaves open), answer (by role), preset, presets, bone_white, angle."""
+    file leaves open), preset, presets, bone_white, angle."""
 
     name, title = "xrays", "X-rays"
 
     def prepare(self) -> None:
-        self.state.update({"xrays": {}, "asked": {}, "answer": {}, "bone_white": True, "angle": ""})
+        self.state.update({"xrays": {}, "asked": {}, "bone_white": True, "angle": ""})
         self.state.update({"preset": "default", "presets": [_preset(name) for name in PRESETS]})
         self._waiting: dict[str, tuple[Path, dict[str, Any]]] = {}
         self.bind("Opening the sample case", self.open_sample)
@@ -87,10 +87,10 @@ class XRays(Step):
         """A file that was uploaded for a role."""
         self._load(role, path, {})
 
-    def give_answer(self, role: str) -> None:
-        """What a file left open, from the state."""
+    def give_answer(self, role: str, given: Any) -> None:
+        """What a file left open. It comes with the call: as state, the next question would wipe what is being typed."""
         path, facts = self._waiting[role]
-        fact, given = self.state.asked[role]["fact"], self.state.answer.get(role)
+        fact = self.state.asked[role]["fact"]
         if fact in ("pixel_mm", "alpha_deg"):
             given = number(given)
         if given in (None, ""):
@@ -164,7 +164,6 @@ class XRays(Step):
         self._waiting[role] = path, facts
         question = {"fact": fact, "name": path.name, "cause": error.cause, "words": _QUESTIONS[fact]}
         self.state.asked = {**self.state.asked, role: question}
-        self.state.answer = {**self.state.answer, role: "bright" if fact == "bone" else ""}
 
 
 def _facts(node: Node) -> dict[str, Any]:
