@@ -221,7 +221,9 @@ class TestViews:
         desktop.show_main_window()
         slicer.util.plot(np.column_stack([np.arange(10), np.arange(10) ** 2]), xColumnIndex=0, title="Squares")
         desktop.process_events()
-        view = slicer.app.layoutManager().plotWidget(0).plotView()
+        manager = slicer.app.layoutManager()
+        (plot,) = (w for n in range(manager.plotViewCount) if (w := manager.plotWidget(n)).visible)
+        view = plot.plotView()
         assert (desktop.grab(view) < 100).any(axis=-1).sum() > 200
 
     def test_a_table(self, desktop: Any, slicer: Any) -> None:
@@ -231,7 +233,9 @@ class TestViews:
         slicer.app.applicationLogic().GetSelectionNode().SetActiveTableID(table.GetID())
         slicer.app.applicationLogic().PropagateTableSelection()
         desktop.process_events()
-        view = slicer.app.layoutManager().tableWidget(0).tableView()
+        manager = slicer.app.layoutManager()
+        (shown,) = (w for n in range(manager.tableViewCount) if (w := manager.tableWidget(n)).visible)
+        view = shown.tableView()
         assert view.model().rowCount() == 2
 
     def test_no_rendering_while_it_is_paused(self, desktop: Any, slicer: Any, volume: Any) -> None:

@@ -6,25 +6,30 @@ noise is drawn on the device, and differs between a CPU and a GPU.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from EARReconstructionLib.geometry import cube_affine, lift
+from EARReconstructionLib.geometry import View, cube_affine, lift
 from EARReconstructionLib.reconstruction import standardise
 
 from .datasets.scenes import AIR_HU, Scene, grid_affine
-from .deformation import UNDEFORMED, Deformation, Shapes, deformed
+from .deformation import UNDEFORMED, Deformation, Shapes, body, deformed
 from .projection.acquisition import ACQUISITIONS, Acquisition
 from .projection.detector import detect
 from .projection.materials import material_densities
 from .projection.raymarcher import project
 from .projection.spectrum import load_spectrum
+from .surroundings import made_up_body
 
 #: What an X-ray shows: the vertebra alone, all vertebrae, or everything that the CT holds.
 PROTOCOLS = ("isolated", "column", "in-situ")
+
+#: X-rays within a made-up body are blurred by a Gaussian of up to so many pixels.
+BLUR_PIXELS = 0.8
 
 
 class Sample(NamedTuple):
@@ -41,21 +46,26 @@ class Sample(NamedTuple):
 class Simulation:
     """What varies between samples that are made during training.
 
-    protocol: one of PROTOCOLS. A scene without CT has nothing but vertebrae, in situ too. soft_tissue: the share of
-    samples of the protocol ``column``, and of scenes without CT in situ, behind a smooth, uneven haze of 20 to 220 mm.
+    protocol: one of PROTOCOLS. surroundings: the share of samples that show the bones within a made-up body.
+    soft_tissue: the share of the others behind a smooth, uneven haze of 20 to 220 mm. Neither concerns the protocol
+    ``isolated``, nor scenes with a CT in situ, which show what the CT holds; without a CT there is nothing but
+    vertebrae, in situ too.
+
     Raises ValueError for an unknown protocol or a share outside 0 to 1.
     """
 
     protocol: str = "column"
     acquisition: Acquisition = ACQUISITIONS["ours"]
     deformation: Deformation = field(default_factory=Deformation)
+    surroundings: float = 0.0
     soft_tissue: float = 0.6
 
     def __post_init__(self) -> None:
         if self.protocol not in PROTOCOLS:
             raise ValueError(f"protocol {self.protocol!r}; known: {', '.join(PROTOCOLS)}")
-        if not 0 <= self.soft_tissue <= 1:
-            raise ValueError(f"a share of {self.soft_tissue} of samples behind soft tissue; give 0 to 1")
+        for name in ("surroundings", "soft_tissue"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} is a share of samples, 0 to 1, got {getattr(self, name)}")
 
     def undeformed(self) -> Simulation:
         """The same X-rays of shapes as they are, for validation."""
@@ -86,17 +96,69 @@ def simulate(
     target_hu, shown_hu = _densities(shapes, scene.spacing_mm, simulation, rng, generator)
     exposure = simulation.acquisition.draw(rng)
     crops = exposure.crops((0.0, 0.0, 0.0), size, scene.spacing_mm)
-    area = project(material_densities(shown_hu), grid_affine((0, 0, 0), scene.shape, scene.spacing_mm), crops)
-    if simulation.protocol != "isolated" and not (simulation.protocol == "in-situ" and scene.hu is not None):
-        area[:, 0] += _haze(size, simulation.soft_tissue, rng, generator).to(device)
+    area = _areas(scene, shapes, shown_hu, crops, simulation, rng, generator)
     pair = xray_images(area, exposure.spectrum, exposure.photons, noise)
-    inner = tuple(slice(n // 2, n // 2 + size) for n in spare)
+    middle = tuple(slice(n // 2, n // 2 + size) for n in spare)
     return Sample(
         pair,
         lift(lift_kind, pair, crops, cube_affine((0.0, 0.0, 0.0), size, scene.spacing_mm), size),
-        target_hu[inner][None].contiguous(),
-        (shapes.target_mm[inner] < 0)[None],
+        target_hu[middle][None].contiguous(),
+        (shapes.target_mm[middle] < 0)[None],
     )
+
+
+def _areas(
+    scene: Scene,
+    shapes: Shapes,
+    shown_hu: torch.Tensor,
+    crops: Sequence[View],
+    simulation: Simulation,
+    rng: np.random.Generator,
+    generator: torch.Generator,
+) -> torch.Tensor:
+    """Area densities (2, M, N, N) of what the X-rays show, with what the scene itself does not hold around it."""
+    grid = grid_affine((0, 0, 0), scene.shape, scene.spacing_mm)
+    whole = simulation.protocol == "isolated" or (simulation.protocol == "in-situ" and scene.hu is not None)
+    if not whole and simulation.surroundings and rng.uniform() < simulation.surroundings:
+        middle, _ = body(shapes.target_mm, scene.spacing_mm)
+        around = made_up_body(scene.level, middle, _half_mm(shapes, scene.spacing_mm), rng, generator, shown_hu.device)
+        there = around.sampled(scene.shape, grid)
+        beyond = around.outside_mm(scene.shape, grid)
+        bone = inside(torch.maximum(torch.minimum(shapes.target_mm, shapes.others_mm), beyond), scene.spacing_mm)
+        shown_hu = AIR_HU + inside(beyond, scene.spacing_mm) * (shown_hu - AIR_HU)
+        # Projections add up: of the body, and of what the bones have more than the tissue in whose place they are.
+        more = material_densities(shown_hu + (1 - bone) * (there - AIR_HU)) - material_densities(there)
+        area = project(more, grid, crops) + project(material_densities(around.hu), around.ras_from_ijk, crops)
+        return _blurred(area, rng.uniform(0, BLUR_PIXELS))
+    area = project(material_densities(shown_hu), grid, crops)
+    if not whole:
+        area[:, 0] += _haze(crops[0].width, simulation.soft_tissue, rng, generator).to(area)
+    return area
+
+
+def _half_mm(shapes: Shapes, spacing_mm: float) -> list[float]:
+    """How far the target reaches from the middle of the grid along R, A and S, the farther side of each."""
+    found = shapes.target_mm < 0
+    lengths = []
+    for others in ((0, 1), (0, 2), (1, 2)):
+        index = torch.nonzero(found.amax(others)).flatten()
+        middle = (found.shape[3 - sum(others)] - 1) / 2
+        lengths.append(spacing_mm * (0.5 + float((index - middle).abs().max()) if len(index) else 0.0))
+    return lengths
+
+
+def _blurred(images: torch.Tensor, sigma: float) -> torch.Tensor:
+    """Images (..., N, N) smoothed by a Gaussian of so many pixels: thick slices, a large focal spot, movement."""
+    taps = torch.arange(-3, 4).to(images)
+    weights = (-0.5 * (taps / max(sigma, 1e-3)) ** 2).exp()
+    weights /= weights.sum()
+    flat = F.pad(images.flatten(0, -3)[:, None], (3, 3, 3, 3), mode="replicate")
+    return F.conv2d(F.conv2d(flat, weights[None, None, None]), weights[None, None, :, None]).view(images.shape)
+
+
+def inside(distance_mm: torch.Tensor, spacing_mm: float) -> torch.Tensor:
+    """Share of each voxel that lies within a surface, from its signed distance: half a voxel of partial volume."""
+    return (0.5 - distance_mm / spacing_mm).clamp(0, 1)
 
 
 def xray_images(
@@ -117,7 +179,7 @@ def _densities(
     """HU of the target in air, and of all that the X-ray shows. Half a voxel of partial volume around each bone."""
     bone = _made_up_bone(shapes, spacing_mm, rng, generator) if shapes.hu is None else [shapes.hu, shapes.hu]
     target, others = (
-        AIR_HU + (0.5 - distance / spacing_mm).clamp(0, 1) * (density - AIR_HU)
+        AIR_HU + inside(distance, spacing_mm) * (density - AIR_HU)
         for distance, density in zip((shapes.target_mm, shapes.others_mm), bone, strict=True)
     )
     if simulation.protocol == "isolated":

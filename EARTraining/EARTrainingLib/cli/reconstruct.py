@@ -103,7 +103,9 @@ def tell(summary: dict[str, Any], output: Path, as_json: bool) -> None:
     for note in summary["notes"]:
         print(f"Note: {note}")
     where = output.resolve()
-    print(f"\n{len(summary['vertebrae'])} vertebrae with {summary['model']} on {summary['device']}. Results in {where}")
+    count = len(summary["vertebrae"])
+    made = f"{count} vertebrae" if count > 1 else "1 vertebra"
+    print(f"\n{made} with {summary['model']} on {summary['device']}. Results in {where}")
     said = {
         "report.html": "all of it on one page, to print or to keep",
         "picture.png": "the radiographs, the spine and its heat map",

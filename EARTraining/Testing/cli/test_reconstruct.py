@@ -73,6 +73,12 @@ class TestReconstruct:
         assert result.exit_code == 0, result.stderr
         assert json.loads(result.stdout)["vertebrae"] == ["L2"]
         assert (place / "out" / "volumes" / "L2.nrrd").is_file()
+
+    def test_one_vertebra_is_one(self, ear, place):
+        result = ear(
+            "reconstruct", place / "case", "-o", place / "out", "-m", place / "tiny.safetensors", "--levels", "L2"
+        )
+        assert "1 vertebra with tiny on cpu" in result.stdout.replace("\n", "")
         assert not (place / "out" / "volumes" / "L1.nrrd").exists()
 
     def test_without_a_reference_there_is_no_comparison(self, ear, place):

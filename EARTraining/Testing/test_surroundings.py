@@ -1,0 +1,260 @@
+"""Made-up bodies: what is where, and that bones within them stay where they are and as dense as they are."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from EARReconstructionLib.geometry import transform_points
+from EARTrainingLib import simulation as module
+from EARTrainingLib.datasets.scenes import AIR_HU, CLIP_MM, Scene, grid_affine
+from EARTrainingLib.deformation import UNDEFORMED
+from EARTrainingLib.projection import ACQUISITIONS, material_densities
+from EARTrainingLib.simulation import Simulation, simulate
+from EARTrainingLib.surroundings import GAS_HU, REACH_MM, SPARE_MM, Body, made_up_body
+
+HALF_MM = (35.0, 40.0, 20.0)
+GRID, SPACING_MM = 44, 3.0
+
+#: One fixed set-up without noise, one shape, always within a body.
+PLAIN = Simulation(acquisition=ACQUISITIONS["nominal"], deformation=UNDEFORMED, surroundings=1.0, soft_tissue=0.0)
+
+
+def made(level, seed, middle=(0.0, 0.0, 0.0), whole=True):
+    """A body; whole: not cut as by the end of a CT."""
+    for number in range(seed * 1000, seed * 1000 + 1000):
+        rng, generator = np.random.default_rng(number), torch.Generator().manual_seed(number)
+        body = made_up_body(level, middle, HALF_MM, rng, generator)
+        if np.isfinite(body.low_mm).any() != whole:
+            return body
+    raise AssertionError("no such body")
+
+
+def hu_at(body, point):
+    """HU at a point, RAS mm, of the nearest voxel."""
+    i, j, k = np.rint(transform_points(np.linalg.inv(body.ras_from_ijk), point)).astype(int)
+    return float(body.hu[k, j, i])
+
+
+def scene(target, other=None):
+    """A scene of balls: (centre R, A, S and radius, mm)."""
+    grid = grid_affine((0, 0, 0), (GRID,) * 3, SPACING_MM)
+    k, j, i = np.meshgrid(*[np.arange(GRID)] * 3, indexing="ij")
+    points = transform_points(grid, np.stack([i, j, k], -1))
+
+    def ball(at):
+        if at is None:
+            return np.full((GRID,) * 3, CLIP_MM, np.float16)
+        distance = np.linalg.norm(points - at[0], axis=-1) - at[1]
+        return np.clip(distance, -CLIP_MM, CLIP_MM).astype(np.float16)
+
+    return Scene("a", "test", "L2", ball(target), ball(other), None, SPACING_MM, (0, 0, 0), (20, 20, 20))
+
+
+class TestBody:
+    """What is where."""
+
+    @pytest.mark.parametrize("level", ["C1", "C6", "T1", "T7", "T13", "L3", "L6"])
+    def test_every_level_has_one_with_tissue_around_the_bone_and_air_around_the_skin(self, level):
+        body = made(level, 1)
+        assert body.hu.isfinite().all()
+        assert body.hu.amin() >= AIR_HU - 200
+        assert hu_at(body, (0, 0, 0)) > -200
+        far = REACH_MM[1] - 5
+        assert hu_at(body, (0, -far, 0)) == AIR_HU
+        assert hu_at(body, (0, -40, 0)) > -200
+
+    def test_the_front_is_in_front(self):
+        """The column lies near the back: more tissue before it than behind it."""
+        for seed in range(3):
+            body = made("L2", seed)
+            inside = (body.hu[body.hu.shape[0] // 2, :, body.hu.shape[2] // 2] > -500).nonzero().flatten()
+            a = body.ras_from_ijk[1, 3] + body.ras_from_ijk[1, 1] * inside.numpy()
+            assert 100 < a.max() < REACH_MM[1] - 4
+            assert -120 < a.min() < -55
+
+    def test_the_heart_lies_left(self):
+        bodies = [made("T8", seed) for seed in range(4)]
+        assert np.mean([hu_at(body, (-50, 68, 0)) - hu_at(body, (50, 68, 0)) for body in bodies]) > 300
+
+    def test_lungs_lie_beside_the_chest_and_not_beside_the_hips(self):
+        """On the right: the heart may hide the left one."""
+
+        def beside(level, seed):
+            place = grid_affine((60, 5, 0), (8, 8, 8), 3.0)
+            return float(made(level, seed).sampled((8, 8, 8), place).mean())
+
+        for seed in range(2):
+            assert beside("T6", seed) < -300
+            assert beside("L4", seed) > -200
+
+    @pytest.mark.parametrize("middle", [(0.0, 0.0, 0.0), (12.0, -16.0, 8.0)])
+    def test_the_airway_lies_before_the_neck_wherever_that_is(self, middle):
+        body = made("C5", 2, middle)
+        row = body.hu[body.hu.shape[0] // 2]
+        _, j, i = transform_points(np.linalg.inv(body.ras_from_ijk), middle)[::-1].astype(int)
+        ahead = row[j + 4 : j + 14, i - 4 : i + 5]
+        y, x = np.unravel_index(int(ahead.argmin()), ahead.shape)
+        r, a, _ = transform_points(body.ras_from_ijk, (x + i - 4, y + j + 4, 0)) - middle
+        assert ahead.min() < GAS_HU + 150
+        assert abs(r) < 12
+        assert 20 < a < 50
+
+    def test_ribs_start_at_thoracic_vertebrae_only(self):
+        def bright(level):
+            body = made(level, 3)
+            grid = grid_affine((0, 0, 0), (16, 24, 64), 2.0)
+            return int((body.sampled((16, 24, 64), grid) > 150).sum())
+
+        assert bright("T6") > 100
+        assert bright("L3") < 20
+
+    def test_an_unknown_level(self):
+        with pytest.raises(ValueError, match="X1"):
+            made("X1", 0)
+
+
+class TestGrids:
+    """The same body on another grid."""
+
+    def test_linear_densities_stay_what_they_are(self):
+        affine = grid_affine((0, 0, 0), (20, 24, 28), 4.0)
+        k, j, i = np.meshgrid(*(np.arange(n) for n in (20, 24, 28)), indexing="ij")
+        weights = (0.5, -1.5, 3.0)
+        hu = torch.from_numpy(transform_points(affine, np.stack([i, j, k], -1)) @ weights).float()
+        body = Body(hu, affine, (-np.inf,) * 3, (np.inf,) * 3)
+        fine = grid_affine((3.0, -5.0, 2.0), (9, 10, 12), 1.5)
+        k, j, i = np.meshgrid(*(np.arange(n) for n in (9, 10, 12)), indexing="ij")
+        expected = transform_points(fine, np.stack([i, j, k], -1)) @ weights
+        assert np.allclose(body.sampled((9, 10, 12), fine).numpy(), expected, atol=1e-3)
+
+    def test_the_box_that_is_shown(self):
+        body = Body(torch.zeros(2, 2, 2), np.eye(4), (-5.0, -np.inf, -8.0), (7.0, np.inf, 3.0))
+        affine = np.diag([1.0, 1, 1, 1])
+        affine[:3, 3] = (-10, -10, -10)
+        outside = body.outside_mm((21, 21, 21), affine)
+        k, j, i = torch.nonzero(outside <= 0, as_tuple=True)
+        ends = [(int(axis.min()) - 10, int(axis.max()) - 10) for axis in (i, j, k)]
+        assert ends == [(-5, 7), (-10, 10), (-8, 3)]
+        assert float(outside[10, 10, 0]) == 5.0
+        assert float(outside[10, 10, 10]) == -3.0
+
+    def test_what_is_cut_is_air_and_never_the_vertebra(self):
+        for seed in range(4):
+            body = made("L1", seed, whole=False)
+            outside = body.outside_mm(body.hu.shape, body.ras_from_ijk)
+            assert (body.hu[outside > 4] == AIR_HU).all()
+            for low, high, half in zip(body.low_mm, body.high_mm, HALF_MM, strict=True):
+                assert -low >= half + SPARE_MM[0]
+                assert high >= half + SPARE_MM[0]
+
+
+class TestSamples:
+    """X-rays of bones within a body."""
+
+    def areas(self, monkeypatch, content, simulation=PLAIN, seed=(3,)):
+        """The sample, and the area densities that its images were made from."""
+        seen = []
+
+        def keep(area, *rest):
+            seen.append(area.clone())
+            return images(area, *rest)
+
+        images = module.xray_images
+        monkeypatch.setattr(module, "xray_images", keep)
+        monkeypatch.setattr(module, "BLUR_PIXELS", 0.0)
+        sample = simulate(content, simulation, 32, "replicate", seed)
+        monkeypatch.undo()
+        return sample, seen[0]
+
+    def test_a_bone_adds_what_it_has_more_than_the_tissue_in_its_place(self, monkeypatch):
+        """A ball beside the target: its shadow has its place in both views, and about its chord's mass."""
+        target, centre, radius = ((0, 0, 0), 9.0), np.array((18.0, -14.0, 9.0)), 7.0
+        _, without = self.areas(monkeypatch, scene(target))
+        _, with_ball = self.areas(monkeypatch, scene(target, (centre, radius)))
+        shadow = (with_ball - without).sum(1)
+        crops = PLAIN.acquisition.draw(np.random.default_rng(0)).crops((0, 0, 0), 32, SPACING_MM)
+        for image, view in zip(shadow, crops, strict=True):
+            rows, columns = torch.meshgrid(torch.arange(32) + 0.5, torch.arange(32) + 0.5, indexing="ij")
+            weight = image.clamp_min(0) / image.clamp_min(0).sum()
+            place, _ = view.project(centre[None])
+            assert float((weight * columns).sum()) == pytest.approx(place[0, 0], abs=0.4)
+            assert float((weight * rows).sum()) == pytest.approx(place[0, 1], abs=0.4)
+            most = float(image.max())
+            # 14 mm of bone of about 1.2 to 1.6 g/cm3 in the place of as much soft tissue
+            assert 14 * 0.05 < most < 14 * 0.7
+            assert float(image.min()) > -0.1 * most
+
+    def test_the_mass_is_that_of_both(self, monkeypatch):
+        """The body alone plus the difference of each voxel is the projection of bones put into the body."""
+        content = scene(((0, 0, 0), 10.0), ((0, 0, -24), 8.0))
+        _, area = self.areas(monkeypatch, content)
+        bare = replace(PLAIN, surroundings=0.0)
+        _, bones = self.areas(monkeypatch, content, bare)
+        assert (area.sum(1) > bones.sum(1) - 1e-3).all()
+        assert float(area[:, 0].mean()) > 100  # mm g/cm3: a trunk
+        assert float(bones[:, 0].mean()) < 20
+
+    def test_the_target_is_as_without(self):
+        content = scene(((2, 3, -1), 10.0), ((0, 0, -24), 8.0))
+        within = simulate(content, PLAIN, 32, "replicate", (3,))
+        bare = simulate(content, replace(PLAIN, surroundings=0.0), 32, "replicate", (3,))
+        assert torch.equal(within.mask, bare.mask)
+        assert torch.equal(within.target_hu, bare.target_hu)
+        assert not torch.equal(within.images, bare.images)
+
+    def test_a_seed_fixes_it(self):
+        content = scene(((0, 0, 0), 10.0))
+        one, two, other = (simulate(content, PLAIN, 32, "replicate", (seed,)) for seed in (3, 3, 4))
+        assert torch.equal(one.images, two.images)
+        assert not torch.equal(one.images, other.images)
+
+    def test_the_share_is_a_share(self):
+        content = scene(((0, 0, 0), 10.0))
+        some = replace(PLAIN, surroundings=0.3)
+        bare = simulate(content, replace(PLAIN, surroundings=0.0), 32, "replicate", (0,)).images
+        # Without noise and haze all that are not in a body are alike but for their bone.
+        pairs = [simulate(content, some, 32, "replicate", (n,)).images for n in range(40)]
+        alike = [float((pair - bare).abs().mean()) < 0.25 for pair in pairs]
+        assert 0.5 < np.mean(alike) < 0.9
+
+    def test_alone_is_alone(self):
+        content = scene(((0, 0, 0), 10.0), ((0, 0, -24), 8.0))
+        alone = replace(PLAIN, protocol="isolated")
+        bare = replace(alone, surroundings=0.0)
+        assert torch.equal(*(simulate(content, one, 32, "replicate", (3,)).images for one in (alone, bare)))
+
+    def test_a_ct_in_situ_shows_itself(self):
+        content = scene(((0, 0, 0), 10.0))
+        content = replace(content, hu=np.full((GRID,) * 3, 40, np.int16))
+        situ = replace(PLAIN, protocol="in-situ")
+        bare = replace(situ, surroundings=0.0)
+        assert torch.equal(*(simulate(content, one, 32, "replicate", (3,)).images for one in (situ, bare)))
+
+    def test_a_ct_in_a_column_is_put_into_a_body(self):
+        content = replace(scene(((0, 0, 0), 10.0)), hu=np.full((GRID,) * 3, 700, np.int16))
+        images = [simulate(content, replace(PLAIN, surroundings=s), 32, "replicate", (3,)).images for s in (0.0, 1.0)]
+        assert not torch.allclose(*images, atol=0.1)
+
+    def test_no_share(self):
+        with pytest.raises(ValueError, match=r"surroundings is a share of samples, 0 to 1, got 1\.5"):
+            replace(PLAIN, surroundings=1.5)
+
+
+def test_densities_of_the_body_are_those_of_its_tissue():
+    """Water's mass per mm, not HU, goes into the X-ray."""
+    body = made("L2", 5)
+    density = material_densities(body.hu)
+    middle = density[:, density.shape[1] // 2, 40:44, density.shape[3] // 2]
+    assert ((middle.sum(0) > 0.8) & (middle.sum(0) < 1.3)).all()
+
+
+def test_a_blur_keeps_the_sum_and_the_place():
+    image = torch.zeros(2, 1, 15, 15)
+    image[0, 0, 6, 9] = 1.0
+    image[1, 0, 4, 5] = 2.0
+    out = module._blurred(image, 0.8)
+    assert torch.allclose(out.sum((-1, -2)), image.sum((-1, -2)))
+    assert int(out[0, 0].argmax()) == 6 * 15 + 9
+    assert float(out[0, 0, 6, 9]) < 0.5
+    assert torch.allclose(module._blurred(image, 0.0), image)
