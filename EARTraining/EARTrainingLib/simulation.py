@@ -46,10 +46,9 @@ class Sample(NamedTuple):
 class Simulation:
     """What varies between samples that are made during training.
 
-    protocol: one of PROTOCOLS. surroundings: the share of samples that show the bones within a made-up body.
-    soft_tissue: the share of the others behind a smooth, uneven haze of 20 to 220 mm. Neither concerns the protocol
-    ``isolated``, nor scenes with a CT in situ, which show what the CT holds; without a CT there is nothing but
-    vertebrae, in situ too.
+    protocol: one of PROTOCOLS. In situ a scene shows all that its CT holds; one without CT shows its bones within a
+    made-up body, in a share ``surroundings`` of the samples, and else as a ``column``. soft_tissue: the share of the
+    samples of columns that lie behind a smooth, uneven haze of 20 to 220 mm.
 
     Raises ValueError for an unknown protocol or a share outside 0 to 1.
     """
@@ -57,7 +56,7 @@ class Simulation:
     protocol: str = "column"
     acquisition: Acquisition = ACQUISITIONS["ours"]
     deformation: Deformation = field(default_factory=Deformation)
-    surroundings: float = 0.0
+    surroundings: float = 0.7
     soft_tissue: float = 0.6
 
     def __post_init__(self) -> None:
@@ -118,8 +117,8 @@ def _areas(
 ) -> torch.Tensor:
     """Area densities (2, M, N, N) of what the X-rays show, with what the scene itself does not hold around it."""
     grid = grid_affine((0, 0, 0), scene.shape, scene.spacing_mm)
-    whole = simulation.protocol == "isolated" or (simulation.protocol == "in-situ" and scene.hu is not None)
-    if not whole and simulation.surroundings and rng.uniform() < simulation.surroundings:
+    situ = simulation.protocol == "in-situ"
+    if situ and scene.hu is None and rng.uniform() < simulation.surroundings:
         middle, _ = body(shapes.target_mm, scene.spacing_mm)
         around = made_up_body(scene.level, middle, _half_mm(shapes, scene.spacing_mm), rng, generator, shown_hu.device)
         there = around.sampled(scene.shape, grid)
@@ -131,7 +130,7 @@ def _areas(
         area = project(more, grid, crops) + project(material_densities(around.hu), around.ras_from_ijk, crops)
         return _blurred(area, rng.uniform(0, BLUR_PIXELS))
     area = project(material_densities(shown_hu), grid, crops)
-    if not whole:
+    if simulation.protocol == "column" or (situ and scene.hu is None):
         area[:, 0] += _haze(crops[0].width, simulation.soft_tissue, rng, generator).to(area)
     return area
 

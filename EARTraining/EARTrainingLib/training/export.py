@@ -71,11 +71,9 @@ def exported(path: Path, recipe: Recipe, dataset: PreparedDataset) -> bool:
 
 
 def xrays_of(recipe: Recipe, dataset: PreparedDataset) -> tuple[str, Acquisition]:
-    """Protocol and acquisition of the X-rays that a recipe trains on. Made-up surroundings make a column in situ."""
-    simulation = recipe.simulation
+    """Protocol and acquisition of the X-rays that a recipe trains on."""
     if recipe.xrays == "live":
-        around = simulation.surroundings > 0 and simulation.protocol == "column"
-        return "in-situ" if around else simulation.protocol, simulation.acquisition
+        return recipe.simulation.protocol, recipe.simulation.acquisition
     return str(dataset.settings["protocol"]), Acquisition.from_dict(dataset.settings["acquisition"])
 
 
