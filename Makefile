@@ -39,7 +39,7 @@ training: system $(VENV)/.installed-training
 	@echo "Ready: $(BIN)/ear prepare, train, evaluate, study. See README.md."
 
 test: lint system browser
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist loadfile  # of three, one waits for a page or a child
 
 lint: $(VENV)/.installed-test
 	$(BIN)/python -m ruff check .

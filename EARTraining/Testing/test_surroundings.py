@@ -11,7 +11,10 @@ from EARTrainingLib.datasets.scenes import AIR_HU, CLIP_MM, Scene, grid_affine
 from EARTrainingLib.deformation import UNDEFORMED
 from EARTrainingLib.projection import ACQUISITIONS, material_densities
 from EARTrainingLib.simulation import Simulation, simulate
-from EARTrainingLib.surroundings import GAS_HU, REACH_MM, SPARE_MM, Body, made_up_body
+from EARTrainingLib.surroundings import SPARE_MM, made_up_body
+from EARTrainingLib.surroundings.body import Body
+from EARTrainingLib.surroundings.painter import REACH_MM
+from EARTrainingLib.surroundings.trunk import GAS_HU
 
 HALF_MM = (35.0, 40.0, 20.0)
 GRID, SPACING_MM = 44, 3.0

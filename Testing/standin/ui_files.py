@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
-from typing import Any
+from functools import cache
+from typing import Any, NamedTuple
 
 from PySide6 import QtCore, QtUiTools, QtWidgets
 
@@ -26,31 +27,46 @@ class QUiLoader(QtUiTools.QUiLoader):
 
     def load(self, device: Any, parent: Any = None) -> Any:
         """The root widget. Raises UiError for unknown classes, properties, signals and slots."""
-        root = ET.fromstring(bytes(device.readAll().data()))
-        known = set(self.availableWidgets()) | set(cpp.made) | {"Line"}
-        used = {str(widget.get("class")) for widget in root.iter("widget")}
-        if unknown := used - known:
-            raise UiError(f"no such class of widgets: {', '.join(sorted(unknown))}")
-        for name in used & set(cpp.made) - self._registered:  # one by one is slow: no more than are needed
+        file = _read(bytes(device.readAll().data()), frozenset(self.availableWidgets()))
+        for name in file.used - self._registered:  # one by one is slow: no more than are needed
             self.registerCustomWidget(cpp.made[name])
             self._registered.add(name)
-        later = [item for widget in root.iter("widget") for item in _check_properties(widget)]
-        connections = [{part.tag: part.text or "" for part in each} for each in root.iter("connection")]
-        for each in root.findall("connections"):
-            root.remove(each)
         buffer = QtCore.QBuffer()
-        buffer.setData(ET.tostring(root))
+        buffer.setData(file.xml)
         buffer.open(QtCore.QIODevice.OpenModeFlag.ReadOnly)
         attributes.loading_ui.append("")
         try:
             widget = super().load(buffer, parent)
         finally:
             attributes.loading_ui.pop()
-        for name, key, value in later:
+        for name, key, value in file.later:
             setattr(_named(widget, name), key, value)
-        for connection in connections:
+        for connection in file.connections:
             _connect(widget, connection)
         return widget
+
+
+class _File(NamedTuple):
+    """What Qt's own loader reads, the classes of ours in it, and what has to be set and connected afterwards."""
+
+    xml: bytes
+    used: set[str]
+    later: list[tuple[str, str, int]]
+    connections: list[dict[str, str]]
+
+
+@cache
+def _read(xml: bytes, available: frozenset[str]) -> _File:
+    """The same file is read once for all panels that a test process opens."""
+    root = ET.fromstring(xml)
+    used = {str(widget.get("class")) for widget in root.iter("widget")}
+    if unknown := used - available - set(cpp.made) - {"Line"}:
+        raise UiError(f"no such class of widgets: {', '.join(sorted(unknown))}")
+    later = [item for widget in root.iter("widget") for item in _check_properties(widget)]
+    connections = [{part.tag: part.text or "" for part in each} for each in root.iter("connection")]
+    for each in root.findall("connections"):
+        root.remove(each)
+    return _File(ET.tostring(root), used & set(cpp.made), later, connections)
 
 
 def _class_of(widget: ET.Element) -> type:

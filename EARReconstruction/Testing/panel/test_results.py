@@ -143,6 +143,8 @@ class TestUndo:
 
     def test_a_first_one_goes(self, case: Any) -> None:
         assert not case.ui.takeBackButton.enabled
+        case.parameters.selectedLevel, case.parameters.onlySelected = "L3", True
+        case.settle()
         case.click("reconstructButton")
         case.wait()
         case.click("takeBackButton")
@@ -167,6 +169,8 @@ class TestUndo:
         assert rois_of(case.scene, "tiny") == {"L3": before}
 
     def test_not_of_a_scene_that_is_gone(self, case: Any) -> None:
+        case.parameters.selectedLevel, case.parameters.onlySelected = "L3", True
+        case.settle()
         case.click("reconstructButton")
         case.wait()
         case.scene.Clear(0)

@@ -43,6 +43,9 @@ def evaluate(
     reference: Annotated[
         str | None, typer.Option(metavar="METHOD", help="Compare the others with this one. Default: the first.")
     ] = None,
+    shape_model: Annotated[
+        bool, typer.Option("--shape-model", help="Put a statistical shape model beside them: 20 s per vertebra.")
+    ] = False,
     device: DeviceOption = "auto",
     jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Processes that measure.")] = 1,
     save_volumes: Annotated[bool, typer.Option("--save-volumes", help="Keep the rebuilt volumes as NRRD.")] = False,
@@ -71,6 +74,7 @@ def evaluate(
                 split=split,
                 device=device,
                 reference=reference,
+                shape_model=shape_model,
                 jobs=jobs,
                 figures=figures,
                 save_volumes=save_volumes,

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +26,7 @@ from ..claim import alone
 from ..datasets.manifest import Row
 from ..datasets.prepared import SPLITS, PreparedDataset
 from ..metrics import METRICS, normalised_fd
+from ..shape_model.prediction import group_models, group_of, shape_predictions
 from .figures import draw_figures
 from .measurement import measure
 from .prediction import Prediction, check_fit, fit_notes, predictions, write_prediction
@@ -34,14 +38,19 @@ RESULT = "evaluation.json"
 #: Rows of finished models, one file each, named after the bundle.
 FINISHED = "finished"
 
+#: Name of the method without a network, and of what it is made of: another one would have other rows.
+SHAPE_MODEL = "shape model"
+_SHAPE_MODEL_VERSION = 1
+
 _FORMAT = {"format": "EAR evaluation", "version": 2}
 
 
 @dataclass(frozen=True)
 class _Work:
-    """What is evaluated: checked, and about to begin."""
+    """What is evaluated: checked, and about to begin. shape_model: whether one stands beside the networks."""
 
     methods: dict[str, Bundle]
+    shape_model: bool
     dataset: PreparedDataset
     rows: tuple[Row, ...]
     split: str
@@ -56,6 +65,7 @@ def evaluate(
     split: str = "test",
     device: str = "auto",
     reference: str | None = None,
+    shape_model: bool = False,
     jobs: int = 1,
     figures: bool = True,
     save_volumes: bool = False,
@@ -68,12 +78,13 @@ def evaluate(
     evaluation.json and, if wanted, figures/*.png with captions.md and volumes/METHOD-HASH/ID.nrrd; returns the rows.
     A model that was finished in ``out`` on the same data is not run again.
 
-    reference: method that the others are compared with and figures are chosen by; default the first one. jobs:
+    reference: method that the others are compared with and figures are chosen by; default the first one. shape_model:
+    put statistical shape models of the training vertebrae beside the networks, fitted to the same X-rays. jobs:
     processes that measure. printed: rows of a paper for table.md and table.tex.
 
     Raises EARError's kinds, before the work for whatever can be known then; Claimed while another run is at work there.
     """
-    work = _checked(bundles, Path(data), Path(out), split)
+    work = _checked(bundles, Path(data), Path(out), split, shape_model)
     reference = next(iter(bundles)) if reference is None else reference
     if reference not in work.methods:
         raise EARError(f"reference {reference!r}", "no model has this name", f"Use one of {', '.join(work.methods)}")
@@ -94,6 +105,8 @@ def _evaluated(
 ) -> pd.DataFrame:
     rows, fd_bounds = _rows(work, device, jobs, save_volumes, progress)
     notes = [_scale_of_fd(fd_bounds), *_fit_notes(work)]
+    if work.shape_model and (left := [r.id for r in work.rows if r.id not in set(_ids(rows, SHAPE_MODEL))]):
+        notes.append(f"{SHAPE_MODEL}: too few shapes of their kind in the training for {', '.join(left)}.")
     metrics = [name for name in METRICS if name in rows]
     with written_whole(work.out / "rows.csv") as beside:
         rows.to_csv(beside, index=False)
@@ -120,6 +133,10 @@ def _evaluated(
     return rows
 
 
+def _ids(rows: pd.DataFrame, method: str) -> list[str]:
+    return [str(one) for one in rows.loc[rows["method"] == method, "id"]]
+
+
 def read_evaluation(out: Path) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]:
     """Summary (table.csv), differences and evaluation.json of a folder that evaluate wrote. Raises EARError."""
     try:
@@ -129,10 +146,10 @@ def read_evaluation(out: Path) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, An
         raise EARError(out, f"it is no finished evaluation ({error})", "Run `ear evaluate` into it") from error
 
 
-def _checked(bundles: Mapping[str, Path], data: Path, out: Path, split: str) -> _Work:
+def _checked(bundles: Mapping[str, Path], data: Path, out: Path, split: str, shape_model: bool) -> _Work:
     if not bundles:
         raise EARError("models", "there is none to evaluate", "Give at least one bundle")
-    folders = [_folder_name(method) for method in bundles]
+    folders = [_folder_name(method) for method in (*bundles, *([SHAPE_MODEL] if shape_model else []))]
     if len(set(folders)) < len(folders) or not all(folders):
         raise EARError("models", "two of their names cannot be told apart as folders", "Name them with --name")
     if split not in (*SPLITS, "all"):
@@ -144,7 +161,11 @@ def _checked(bundles: Mapping[str, Path], data: Path, out: Path, split: str) -> 
         methods[method] = load_bundle(Path(path))
         check_fit(methods[method], dataset)
         methods[method].network()  # weights that do not fit must not be found out after hours
-    return _Work(methods, dataset, rows, split, out)
+    if shape_model and not (dataset.folder / "scenes").is_dir():
+        raise EARError(
+            dataset.folder, "it has no scenes, which shape models are made of", "Prepare it without --no-scenes"
+        )
+    return _Work(methods, shape_model, dataset, rows, split, out)
 
 
 def _rows(
@@ -152,25 +173,50 @@ def _rows(
 ) -> tuple[pd.DataFrame, tuple[float, float]]:
     """The rows of all models, from an earlier run where they are finished, and the bounds of fd_minmax."""
     everything: list[dict[str, Any]] = []
-    total = len(work.methods) * len(work.rows)
+    methods = list(_methods(work, device))
+    total = sum(len(method.rows) for method in methods)
 
     def tell(done: int, words: str) -> None:
         if progress is not None:
             progress(done, total, words)
 
-    for method, bundle in work.methods.items():
-        own = _finished(work, method, bundle, save_volumes)
+    for method in methods:
+        own = _finished(work, method, save_volumes)
         if own is None:
             own = []
-            tell(len(everything), method)
-            for row in _measured(work, method, bundle, device, jobs, save_volumes):
+            tell(len(everything), method.name)
+            for row in _measured(work, method, jobs, save_volumes):
                 own.append(row)
-                tell(len(everything) + len(own), f"{method} {row['id']}")
-            _keep(work, bundle, own)
-        everything += [{"method": method, **row} for row in own]
-        tell(len(everything), method)
+                tell(len(everything) + len(own), f"{method.name} {row['id']}")
+            _keep(work, method, own)
+        everything += [{"method": method.name, **row} for row in own]
+        tell(len(everything), method.name)
     rows, bounds = normalised_fd(everything)
     return pd.DataFrame(rows), bounds
+
+
+@dataclass(frozen=True)
+class _Method:
+    """One line of the table. key: SHA-256 of what it is. rows: the vertebrae that it can rebuild; rebuild begins to."""
+
+    name: str
+    model: str
+    key: str
+    rows: tuple[Row, ...]
+    rebuild: Callable[[], Iterator[Prediction]]
+
+
+def _methods(work: _Work, device: str) -> Iterator[_Method]:
+    data, rows = work.dataset, work.rows
+    for name, bundle in work.methods.items():
+        yield _Method(
+            name, bundle.card.name, bundle.sha256, rows, partial(predictions, bundle, data, rows, device=device)
+        )
+    if work.shape_model:
+        trained = Counter(group_of(row.level) for row in data.rows_of("train"))
+        known = tuple(row for row in rows if (group := group_of(row.level)) and trained[group] > 1)
+        key = hashlib.sha256(f"{SHAPE_MODEL} {_SHAPE_MODEL_VERSION} {data.fingerprint}".encode()).hexdigest()
+        yield _Method(SHAPE_MODEL, SHAPE_MODEL, key, known, lambda: shape_predictions(data, known, group_models(data)))
 
 
 def _inputs(work: _Work) -> dict[str, Any]:
@@ -206,30 +252,28 @@ def _fit_notes(work: _Work) -> list[str]:
     return [f"{', '.join(methods)}: {note}." for note, methods in about.items()]
 
 
-def _measured(
-    work: _Work, method: str, bundle: Bundle, device: str, jobs: int, save_volumes: bool
-) -> Iterator[dict[str, Any]]:
+def _measured(work: _Work, method: _Method, jobs: int, save_volumes: bool) -> Iterator[dict[str, Any]]:
     """A row for every vertebra, measured by ``jobs`` processes while the network goes on."""
 
     def saved() -> Iterator[Prediction]:
-        for prediction in predictions(bundle, work.dataset, work.rows, device=device):
+        for prediction in method.rebuild():
             if save_volumes:
-                write_prediction(_volume(work, method, bundle, prediction.truth.row), prediction, bundle.card.name)
+                write_prediction(_volume(work, method, prediction.truth.row), prediction, method.model)
             yield prediction
 
     statistics = work.dataset.hu_statistics
     yield from Parallel(n_jobs=jobs, return_as="generator")(delayed(measure)(p, statistics) for p in saved())
 
 
-def _volume(work: _Work, method: str, bundle: Bundle, row: Row) -> Path:
-    return work.out / "volumes" / f"{_folder_name(method)}-{bundle.sha256[:8]}" / f"{row.id}.nrrd"
+def _volume(work: _Work, method: _Method, row: Row) -> Path:
+    return work.out / "volumes" / f"{_folder_name(method.name)}-{method.key[:8]}" / f"{row.id}.nrrd"
 
 
-def _key(work: _Work, bundle: Bundle) -> dict[str, Any]:
+def _key(work: _Work, method: _Method) -> dict[str, Any]:
     """What rows depend on. Rows with the same key can be used again."""
     return {
         **_FORMAT,
-        "sha256": bundle.sha256,
+        "sha256": method.key,
         "fingerprint": work.dataset.fingerprint,
         "hu_statistics": list(work.dataset.hu_statistics),
         "split": work.split,
@@ -237,20 +281,20 @@ def _key(work: _Work, bundle: Bundle) -> dict[str, Any]:
     }
 
 
-def _finished(work: _Work, method: str, bundle: Bundle, save_volumes: bool) -> list[dict[str, Any]] | None:
+def _finished(work: _Work, method: _Method, save_volumes: bool) -> list[dict[str, Any]] | None:
     """The rows of a model that an earlier run finished; None when there are none, or its volumes are wanted now."""
     try:
-        kept = json.loads((work.out / FINISHED / f"{bundle.sha256[:16]}.json").read_text(encoding="utf-8"))
-        same = kept["key"] == _key(work, bundle) and [row["id"] for row in kept["rows"]] == [r.id for r in work.rows]
+        kept = json.loads((work.out / FINISHED / f"{method.key[:16]}.json").read_text(encoding="utf-8"))
+        same = kept["key"] == _key(work, method) and [row["id"] for row in kept["rows"]] == [r.id for r in method.rows]
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    if not same or (save_volumes and not all(_volume(work, method, bundle, row).is_file() for row in work.rows)):
+    if not same or (save_volumes and not all(_volume(work, method, row).is_file() for row in method.rows)):
         return None
     return list(kept["rows"])
 
 
-def _keep(work: _Work, bundle: Bundle, rows: Sequence[dict[str, Any]]) -> None:
-    _write_json(work.out / FINISHED / f"{bundle.sha256[:16]}.json", {"key": _key(work, bundle), "rows": list(rows)})
+def _keep(work: _Work, method: _Method, rows: Sequence[dict[str, Any]]) -> None:
+    _write_json(work.out / FINISHED / f"{method.key[:16]}.json", {"key": _key(work, method), "rows": list(rows)})
 
 
 def _write_json(path: Path, content: Mapping[str, Any]) -> None:
