@@ -29,7 +29,10 @@ from .surroundings import made_up_body
 PROTOCOLS = ("isolated", "column", "in-situ")
 
 #: X-rays within a made-up body are blurred by a Gaussian of up to so many pixels.
-BLUR_PIXELS = 0.8
+BLUR_PIXELS = 1.0
+
+#: Where the arch begins, mm behind the middle of the vertebra's body.
+ARCH_MM = 18.0
 
 
 class Sample(NamedTuple):
@@ -194,17 +197,33 @@ def _made_up_bone(
     """HU inside the target and inside the others, where no CT says them: a dense shell around an uneven core.
 
     As CTs of 1 to 3 mm show it (medians of two people: 180 to 280 HU to a depth of 1.6 mm, 200 to 250 to 3.2 mm, 50 to
-    115 beyond 5 mm), up to young bone at full resolution.
+    115 beyond 5 mm), up to young bone at full resolution. The shell is thinner where it does not face up or down, as at
+    the waist of the body, and uneven; the arch behind the body is denser than the body.
     """
     shell_mm, core_hu = rng.uniform(1.0, 3.5), rng.uniform(20, 280)
     shell_hu = rng.uniform(max(200, core_hu + 60), 850)
-    grain = torch.randn(1, 1, *(max(n // 3, 1) for n in shapes.target_mm.shape), generator=generator)
-    grain = grain.to(shapes.target_mm.device) * rng.uniform(10, 70)
-    texture = F.interpolate(grain, size=shapes.target_mm.shape, mode="trilinear", align_corners=False)[0, 0]
-    return [
-        core_hu + texture + (shell_hu - core_hu) * (0.5 + (shell_mm + distance) / spacing_mm).clamp(0, 1)
-        for distance in (shapes.target_mm, shapes.others_mm)
-    ]
+    waist, arch_hu = rng.uniform(0.3, 1.0), rng.uniform(0, 350)
+    shape, device = shapes.target_mm.shape, shapes.target_mm.device
+    texture, thickness = (
+        _smooth(shape, cell_mm / spacing_mm, generator).to(device) * rng.uniform(*most)
+        for cell_mm, most in ((4.5, (10, 70)), (15.0, (0.0, 0.4)))
+    )
+    (_, front, _), _ = body(shapes.target_mm, spacing_mm)
+    along_a = (torch.arange(shape[1], device=device) - (shape[1] - 1) / 2) * spacing_mm - front
+    core = core_hu + texture + arch_hu * torch.sigmoid(-(along_a + ARCH_MM) / 3)[:, None]
+    bones = []
+    for distance in (shapes.target_mm, shapes.others_mm):
+        facing = (torch.gradient(distance, spacing=spacing_mm, dim=0)[0] ** 2).clamp(max=1)
+        local_mm = shell_mm * (waist + (1 - waist) * facing) * thickness.exp()
+        shell = (0.5 + (local_mm + distance) / spacing_mm).clamp(0, 1)
+        bones.append(core + (shell_hu - core).clamp_min(0) * shell)
+    return bones
+
+
+def _smooth(shape: Sequence[int], cell_voxels: float, generator: torch.Generator) -> torch.Tensor:
+    """Noise of SD 1 at points so many voxels apart, smooth between them."""
+    coarse = torch.randn(1, 1, *(max(round(n / cell_voxels), 2) for n in shape), generator=generator)
+    return F.interpolate(coarse, size=tuple(shape), mode="trilinear", align_corners=False)[0, 0]
 
 
 def _haze(size: int, share: float, rng: np.random.Generator, generator: torch.Generator) -> torch.Tensor:

@@ -9,7 +9,7 @@ from EARReconstructionLib.geometry import cube_affine, transform_points
 from EARReconstructionLib.reconstruction import standardise
 from EARTrainingLib import simulation as module
 from EARTrainingLib.datasets.scenes import AIR_HU, CLIP_MM, Scene
-from EARTrainingLib.deformation import UNDEFORMED, Deformation, deformed
+from EARTrainingLib.deformation import UNDEFORMED, Deformation, Shapes, deformed
 from EARTrainingLib.projection import (
     ACQUISITIONS,
     Acquisition,
@@ -361,3 +361,41 @@ class TestCt:
 def test_mistakes_in_settings_are_named(wrong):
     with pytest.raises(ValueError, match=r"alone|2"):
         Simulation(**wrong)
+
+
+class TestMadeUpBone:
+    """Density where no CT says it, over many draws."""
+
+    def bones(self, count=30):
+        """HU of a large ball, and masks of its voxels: near the top, near the sides, deep in front, deep behind."""
+        points = grid_points()
+        r, a, s = np.moveaxis(points, -1, 0)
+        distance = np.linalg.norm(points, axis=-1) - 27.0
+        shapes = Shapes(torch.from_numpy(distance).float(), torch.full(distance.shape, CLIP_MM), None)
+        places = {
+            "top": (abs(distance + 3) < 2) & (abs(r) < 6) & (abs(a) < 6) & (s > 0),
+            "sides": (abs(distance + 3) < 2) & (abs(s) < 6) & (abs(a) < 6),
+            "middle": (distance < -9) & (abs(a) < 6),
+            "behind": (distance < -3) & (a < -21),
+        }
+        found = {name: [] for name in places}
+        for seed in range(count):
+            rng, generator = np.random.default_rng(seed), torch.Generator().manual_seed(seed)
+            target, _ = module._made_up_bone(shapes, SPACING_MM, rng, generator)
+            for name, place in places.items():
+                found[name].append(float(target.numpy()[place].mean()))
+        return {name: np.array(values) for name, values in found.items()}
+
+    def test_is_as_dense_as_cts_show_it(self):
+        found = self.bones()
+        assert found["middle"].min() > 0
+        assert found["middle"].max() < 300
+        assert found["top"].min() > 70
+        assert found["top"].max() < 900
+        assert np.ptp(found["top"]) > 200
+
+    def test_is_thicker_where_it_faces_up_and_denser_in_the_arch(self):
+        found = self.bones()
+        assert (found["top"] - found["sides"]).mean() > 20
+        assert (found["behind"] - found["middle"]).mean() > 80
+        assert (found["top"] - found["middle"]).min() > -60
