@@ -31,6 +31,9 @@ PROTOCOLS = ("isolated", "column", "in-situ")
 #: X-rays within a made-up body are blurred by a Gaussian of up to so many pixels.
 BLUR_PIXELS = 1.0
 
+#: A made-up body gets so many times the photons: an automatic exposure reaches through it.
+BODY_EXPOSURE = 10.0
+
 #: Where the arch begins, mm behind the middle of the vertebra's body.
 ARCH_MM = 18.0
 
@@ -98,8 +101,9 @@ def simulate(
     target_hu, shown_hu = _densities(shapes, scene.spacing_mm, simulation, rng, generator)
     exposure = simulation.acquisition.draw(rng)
     crops = exposure.crops((0.0, 0.0, 0.0), size, scene.spacing_mm)
-    area = _areas(scene, shapes, shown_hu, crops, simulation, rng, generator)
-    pair = xray_images(area, exposure.spectrum, exposure.photons, noise)
+    area, in_body = _areas(scene, shapes, shown_hu, crops, simulation, rng, generator)
+    photons = exposure.photons if exposure.photons is None or not in_body else exposure.photons * BODY_EXPOSURE
+    pair = xray_images(area, exposure.spectrum, photons, noise)
     middle = tuple(slice(n // 2, n // 2 + size) for n in spare)
     return Sample(
         pair,
@@ -117,8 +121,8 @@ def _areas(
     simulation: Simulation,
     rng: np.random.Generator,
     generator: torch.Generator,
-) -> torch.Tensor:
-    """Area densities (2, M, N, N) of what the X-rays show, with what the scene itself does not hold around it."""
+) -> tuple[torch.Tensor, bool]:
+    """Area densities (2, M, N, N) of what the X-rays show, and whether that is bone within a made-up body."""
     grid = grid_affine((0, 0, 0), scene.shape, scene.spacing_mm)
     situ = simulation.protocol == "in-situ"
     if situ and scene.hu is None and rng.uniform() < simulation.surroundings:
@@ -131,11 +135,11 @@ def _areas(
         # Projections add up: of the body, and of what the bones have more than the tissue in whose place they are.
         more = material_densities(shown_hu + (1 - bone) * (there - AIR_HU)) - material_densities(there)
         area = project(more, grid, crops) + project(material_densities(around.hu), around.ras_from_ijk, crops)
-        return _blurred(area, rng.uniform(0, BLUR_PIXELS))
+        return _blurred(area, rng.uniform(0, BLUR_PIXELS)), True
     area = project(material_densities(shown_hu), grid, crops)
     if simulation.protocol == "column" or (situ and scene.hu is None):
         area[:, 0] += _haze(crops[0].width, simulation.soft_tissue, rng, generator).to(area)
-    return area
+    return area, False
 
 
 def _half_mm(shapes: Shapes, spacing_mm: float) -> list[float]:

@@ -41,7 +41,12 @@ def train(
         str | None, typer.Option(help="disk: as prepared. live: made anew at every step.", rich_help_panel=RECIPE)
     ] = None,
     protocol: Annotated[
-        str | None, typer.Option(help="isolated, column or in-situ: what live X-rays show.", rich_help_panel=RECIPE)
+        str | None,
+        typer.Option(
+            help="What live X-rays show. isolated: the vertebra alone. column: all vertebrae. in-situ: all that the CT "
+            "holds; without a CT, a made-up body around the bones.",
+            rich_help_panel=RECIPE,
+        ),
     ] = None,
     ema: Annotated[
         float | None, typer.Option(help="Decay of the averaged weights; 0 for none.", rich_help_panel=RECIPE)
