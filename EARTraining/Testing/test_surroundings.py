@@ -212,6 +212,22 @@ class TestSamples:
         assert torch.equal(one.images, two.images)
         assert not torch.equal(one.images, other.images)
 
+    def test_an_automatic_exposure_reaches_through_it(self, monkeypatch):
+        photons = []
+
+        def keep(area, spectrum, count, noise):
+            photons.append(count)
+            return images(area, spectrum, count, noise)
+
+        images = module.xray_images
+        monkeypatch.setattr(module, "xray_images", keep)
+        noisy = replace(PLAIN, acquisition=replace(PLAIN.acquisition, photons=(1e5, 1e5)))
+        content = scene(((0, 0, 0), 10.0))
+        for one in (noisy, replace(noisy, surroundings=0.0), PLAIN):
+            simulate(content, one, 32, "replicate", (3,))
+        assert photons[:2] == [pytest.approx(1e6), pytest.approx(1e5)]
+        assert photons[2] is None
+
     def test_the_share_is_a_share(self):
         content = scene(((0, 0, 0), 10.0))
         some = replace(PLAIN, surroundings=0.3)
