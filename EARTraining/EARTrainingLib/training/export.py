@@ -20,6 +20,9 @@ from .module import Statistics
 from .recipe import Recipe
 from .thresholds import best_threshold, dice_per_threshold
 
+#: Between the licences of a model's data and those of the model that its training began with.
+_BEFORE = "; before: "
+
 
 def export(
     path: Path,
@@ -93,9 +96,10 @@ def choose_threshold(
 
 
 def _licence(recipe: Recipe, dataset: PreparedDataset) -> str:
-    """Of the training data, and of those of the model that the training began with."""
+    """Of the training data, and of those of the models that the training began with, each once."""
     own = ", ".join(sorted({row.licence for row in dataset.rows_of("train")}))
-    return own if recipe.start is None else f"{own}; before: {read_card(Path(recipe.start)).data_licence}"
+    before = [] if recipe.start is None else read_card(Path(recipe.start)).data_licence.split(_BEFORE)
+    return _BEFORE.join(dict.fromkeys([own, *before]))
 
 
 def _provenance(recipe: Recipe, dataset: PreparedDataset, validated: dict[str, float]) -> dict[str, Any]:

@@ -40,6 +40,12 @@ def test_the_card_says_what_it_began_with(run, onward, model, tmp_path):
     assert card.data_licence.endswith("; before: theirs")
 
 
+def test_of_a_third_training_each_licence_stands_once(run, onward, tmp_path):
+    second = run(onward, tmp_path / "second")
+    third = load_bundle(run(replace(onward, start=str(second)), tmp_path / "third")).card
+    assert third.data_licence == load_bundle(second).card.data_licence
+
+
 def test_is_resumed_with_what_it_has_learned(run, onward, checkpoint, assert_same, tmp_path):
     onward = replace(onward, learning_rate=1e-3)
     run(onward, tmp_path / "whole")
