@@ -14,7 +14,7 @@ MODELS = RESOURCES / "Models"
 SAMPLE_CASE = RESOURCES / "SampleCase"
 
 #: The model that everyone gets who names none.
-DEFAULT_MODEL = "e2e-column-64"
+DEFAULT_MODEL = "e2e-situ-64"
 
 
 def find_model(name_or_path: str) -> Path:
