@@ -197,7 +197,7 @@ def _metadata(path: Path) -> dict[str, Any]:
 
 def installed_bundles(folder: Path) -> list[Path]:
     """Bundles in a folder, by name."""
-    return sorted(Path(folder).glob(f"*{SUFFIX}"))
+    return sorted(Path(folder).glob(f"[!.]*{SUFFIX}"))
 
 
 def damaged(path: str | Path, cause: str) -> BundleError:

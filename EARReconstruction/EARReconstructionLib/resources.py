@@ -25,7 +25,7 @@ def find_model(name_or_path: str) -> Path:
     path = Path(name_or_path)
     if path.is_file():
         return path
-    names = ", ".join(p.stem for p in sorted(MODELS.glob("*.safetensors"))) or "none"
+    names = ", ".join(p.stem for p in sorted(MODELS.glob("[!.]*.safetensors"))) or "none"
     raise BundleError(
         name_or_path, "there is no such model", f"Give the path of a bundle, or an installed model ({names})"
     )

@@ -193,7 +193,7 @@ class TestRoundTrip:
             load_bundle(forged(path, field="sphere"))
 
     def test_installed_bundles_are_listed_by_name(self, tmp_path):
-        for name in ("b.safetensors", "a.safetensors", "notes.txt"):
+        for name in ("b.safetensors", "a.safetensors", "notes.txt", ".half-written.safetensors"):
             (tmp_path / name).touch()
         assert [p.name for p in installed_bundles(tmp_path)] == ["a.safetensors", "b.safetensors"]
         assert installed_bundles(tmp_path / "none") == []

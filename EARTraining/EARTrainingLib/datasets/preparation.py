@@ -145,7 +145,7 @@ def make_plan(found: Sequence[Found], settings: PreparationSettings, out: Path) 
         raise DatasetError(out, "it holds other files, and no dataset.json", "Give a folder of its own to the data set")
     scans = [item for item in found if isinstance(item, Scan)]
     left_out = [item for item in found if isinstance(item, Exclusion)]
-    markers = {path.stem: _read_json(path) for path in sorted((out / "scans").glob("*.json"))}
+    markers = {path.stem: _read_json(path) for path in sorted((out / "scans").glob("[!.]*.json"))}
     _check_sources(out, markers, found)
     done = [scan for scan in scans if scan.key in markers and _is_complete(out, markers[scan.key], settings)]
     keys = {scan.key for scan in done}

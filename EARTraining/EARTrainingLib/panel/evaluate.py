@@ -148,7 +148,7 @@ class EvaluateSection(WorkSection):
         if self._node is None:
             return {}
         run = Path(self._node.runFolder)
-        files = sorted(run.glob(f"*{SUFFIX}")) if run.is_absolute() and run.is_dir() else []
+        files = sorted(run.glob(f"[!.]*{SUFFIX}")) if run.is_absolute() and run.is_dir() else []
         files += [path for path in map(Path, self._node.models) if path.is_file() and path not in files]
         files += [path for path in models.installed_models().values() if path not in files]
         return {str(path): path for path in files}

@@ -43,7 +43,7 @@ class TrainSection(WorkSection):
         for name in ("networkCombo", "presetCombo", "deviceCombo", "epochsSpinBox", "timeSpinBox", "furtherEdit"):
             getattr(self.ui, name).enabled = not self.panel.busy
         folder = Path(self._node.runFolder) if self._node is not None else Path()
-        begun = (folder / "last.ckpt").is_file() and not any(folder.glob(f"*{SUFFIX}"))
+        begun = (folder / "last.ckpt").is_file() and not any(folder.glob(f"[!.]*{SUFFIX}"))
         text = _("Resume") if begun else _("Train")
         tip = _("Go on from the checkpoint in the output folder") if begun else _("Train the network")
         self.showButton(text, self._missing(), tip)

@@ -28,6 +28,6 @@ class TestModels:
 
     def test_the_default_model_is_installed(self, ear):
         (told,) = [m for m in json.loads(ear("models", "--json").stdout) if m["name"] == resources.DEFAULT_MODEL]
-        assert told["protocol"] == "column"
+        assert told["protocol"] == "in-situ"
         assert told["data_licence"] not in ("", "not stated")
         assert Path(told["path"]).stat().st_size <= 15_000_000

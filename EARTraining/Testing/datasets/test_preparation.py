@@ -4,6 +4,7 @@ import errno
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -290,6 +291,15 @@ def test_a_worker_that_dies_is_told_with_its_scan(tree, whole, tmp_path):
         prepare(found, SETTINGS, out, jobs=2, progress=kill)
     assert not (out / "manifest.csv").exists()
     prepare(found, SETTINGS, out)
+    assert contents(out) == contents(whole[0])
+
+
+def test_what_a_kill_left_half_written_is_no_marker(tree, whole, tmp_path):
+    """Of a scan's marker, the file that was not renamed yet."""
+    out = tmp_path / "out"
+    shutil.copytree(whole[0], out)
+    (out / "scans" / f".{'0a' * 16}.json").write_text('{"source": "Ver')
+    prepare(read_sources([tree]), SETTINGS, out)
     assert contents(out) == contents(whole[0])
 
 
