@@ -106,6 +106,11 @@ def test_errors_of_the_work_are_sentences(ear, tree, tmp_path, monkeypatch):
     assert (run.exit_code, run.stderr.strip()) == (2, "Error: worker process: it died. Run again.")
 
 
+def heeds_ctrl_c():
+    """In a child: what a script starts in the background ignores Ctrl-C, and so do the tests then."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_ctrl_c_keeps_what_is_finished_and_says_how_to_go_on(ear, tree, trees, tmp_path):
     folder = trees.verse(tmp_path / "verse", [f"sub-verse{n}" for n in range(500, 520)])
     root = Path(__file__).resolve().parents[3]
@@ -119,6 +124,7 @@ def test_ctrl_c_keeps_what_is_finished_and_says_how_to_go_on(ear, tree, trees, t
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=heeds_ctrl_c,
     )
     deadline = time.monotonic() + 60
     while not list(out.glob("scans/*.json")):

@@ -79,9 +79,11 @@ class TestAll:
 
 
 class TestComparison:
-    def test_five_networks_that_differ_in_nothing_else(self, planned_data):
+    def test_five_networks_that_differ_in_nothing_else_and_ours(self, planned_data):
         recipes = plan(comparison.STUDY, planned_data)
+        ours = recipes.pop("ours")
         assert list(recipes) == ["PSR", "SIT", "E2E", "BX2S", "EAR"]
+        assert set(recipes["E2E"].differences(ours)) == {"lift", "losses.dice"}
         assert all(recipe.architecture == name for name, recipe in recipes.items())
         assert {name.split(".")[0] for name in varied(recipes)} == {"architecture", "arguments"}
         weights = recipes["SIT"].losses
@@ -98,7 +100,7 @@ class TestComparison:
 
     def test_networks_of_images_have_the_size_of_the_data(self, planned_data):
         recipes = plan(comparison.STUDY, planned_data, "tiny")
-        assert [recipes[name].arguments.get("size") for name in recipes] == [64, 64, None, None, None]
+        assert [recipes[name].arguments.get("size") for name in recipes] == [64, 64, None, None, None, None]
 
     def test_a_smaller_psr_where_the_scale_says_so(self, planned_data):
         assert plan(comparison.STUDY, planned_data, "small")["PSR"].arguments == {"width": 0.25, "size": 64}
