@@ -23,16 +23,13 @@ from .projection.detector import detect
 from .projection.materials import material_densities
 from .projection.raymarcher import project
 from .projection.spectrum import load_spectrum
-from .surroundings import made_up_body
+from .surroundings.shown import BODY_EXPOSURE, in_made_up_body, inside
 
 #: What an X-ray shows: the vertebra alone, all vertebrae, or everything that the CT holds.
 PROTOCOLS = ("isolated", "column", "in-situ")
 
 #: X-rays within a made-up body are blurred by a Gaussian of up to so many pixels.
 BLUR_PIXELS = 1.0
-
-#: A made-up body gets so many times the photons: an automatic exposure reaches through it.
-BODY_EXPOSURE = 10.0
 
 #: Where the arch begins, mm behind the middle of the vertebra's body.
 ARCH_MM = 18.0
@@ -126,31 +123,15 @@ def _areas(
     grid = grid_affine((0, 0, 0), scene.shape, scene.spacing_mm)
     situ = simulation.protocol == "in-situ"
     if situ and scene.hu is None and rng.uniform() < simulation.surroundings:
-        middle, _ = body(shapes.target_mm, scene.spacing_mm)
-        around = made_up_body(scene.level, middle, _half_mm(shapes, scene.spacing_mm), rng, generator, shown_hu.device)
-        there = around.sampled(scene.shape, grid)
-        beyond = around.outside_mm(scene.shape, grid)
-        bone = inside(torch.maximum(torch.minimum(shapes.target_mm, shapes.others_mm), beyond), scene.spacing_mm)
-        shown_hu = AIR_HU + inside(beyond, scene.spacing_mm) * (shown_hu - AIR_HU)
-        # Projections add up: of the body, and of what the bones have more than the tissue in whose place they are.
-        more = material_densities(shown_hu + (1 - bone) * (there - AIR_HU)) - material_densities(there)
-        area = project(more, grid, crops) + project(material_densities(around.hu), around.ras_from_ijk, crops)
+        shown = in_made_up_body(
+            scene.level, shapes.target_mm, shapes.others_mm, shown_hu, scene.spacing_mm, rng, generator
+        )
+        area = shown.area_densities(crops)
         return _blurred(area, rng.uniform(0, BLUR_PIXELS)), True
     area = project(material_densities(shown_hu), grid, crops)
     if simulation.protocol == "column" or (situ and scene.hu is None):
         area[:, 0] += _haze(crops[0].width, simulation.soft_tissue, rng, generator).to(area)
     return area, False
-
-
-def _half_mm(shapes: Shapes, spacing_mm: float) -> list[float]:
-    """How far the target reaches from the middle of the grid along R, A and S, the farther side of each."""
-    found = shapes.target_mm < 0
-    lengths = []
-    for others in ((0, 1), (0, 2), (1, 2)):
-        index = torch.nonzero(found.amax(others)).flatten()
-        middle = (found.shape[3 - sum(others)] - 1) / 2
-        lengths.append(spacing_mm * (0.5 + float((index - middle).abs().max()) if len(index) else 0.0))
-    return lengths
 
 
 def _blurred(images: torch.Tensor, sigma: float) -> torch.Tensor:
@@ -160,11 +141,6 @@ def _blurred(images: torch.Tensor, sigma: float) -> torch.Tensor:
     weights /= weights.sum()
     flat = F.pad(images.flatten(0, -3)[:, None], (3, 3, 3, 3), mode="replicate")
     return F.conv2d(F.conv2d(flat, weights[None, None, None]), weights[None, None, :, None]).view(images.shape)
-
-
-def inside(distance_mm: torch.Tensor, spacing_mm: float) -> torch.Tensor:
-    """Share of each voxel that lies within a surface, from its signed distance: half a voxel of partial volume."""
-    return (0.5 - distance_mm / spacing_mm).clamp(0, 1)
 
 
 def xray_images(

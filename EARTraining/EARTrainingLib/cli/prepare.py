@@ -32,7 +32,7 @@ Protocol = Annotated[
     str,
     typer.Option(
         help="What the X-rays show. isolated: the vertebra alone, as in the paper. column: all vertebrae. in-situ: "
-        "everything in the CT, as a real radiograph does."
+        "everything in the CT, as a real radiograph does; bones without a CT within a made-up body."
     ),
 ]
 

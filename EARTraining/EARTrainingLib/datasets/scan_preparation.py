@@ -26,17 +26,18 @@ from scipy import ndimage
 from ..projection.acquisition import Exposure
 from ..projection.drr import corners_ras_mm
 from ..projection.engine import XrayEngine
-from .density import made_up_density
+from ..surroundings.shown import BODY_EXPOSURE
+from .density import BRIGHT, LIKE_CT, made_up_density
 from .field import Field, cube, paper
 from .grids import WORKING_MM, Box, evened, grown, part, part_around, thinned
 from .manifest import EXCLUDED, KEPT, Row
 from .neighbours import stands_alone, with_neighbours
 from .prepared import save_xrays
 from .readers.scan import LoadedScan, Scan, load_scan
-from .scenes import AIR_HU, CLIP_MM, Shape, box_ras_mm, grid_affine, save_scene, scene, scene_shape
+from .scenes import AIR_HU, CLIP_MM, Scene, Shape, box_ras_mm, grid_affine, save_scene, scene, scene_shape
 from .settings import PreparationSettings
 from .vertebrae import Vertebra, examine
-from .xrays import take_xrays
+from .xrays import take_in_made_up_body, take_xrays
 
 #: Masks need no finer voxels than this.
 MASK_MM = 0.5
@@ -45,6 +46,7 @@ MASK_MM = 0.5
 BODY_MM = 180.0
 
 COPIES_FLAG = "neighbours are copies"
+BODY_FLAG = "the body around it is made up"
 
 
 class OutputError(EARError):
@@ -129,12 +131,13 @@ def _bones(scan: Scan, loaded: LoadedScan, settings: PreparationSettings) -> Bon
     if loaded.hu is None:
         loaded = LoadedScan(None, evened(loaded.labels))
     flags = ""
-    if settings.protocol != "in-situ" and stands_alone(loaded.labels):
+    if (density != "ct" or settings.protocol != "in-situ") and stands_alone(loaded.labels):
         loaded = with_neighbours(loaded)
-        flags = COPIES_FLAG if settings.protocol == "column" else ""
+        flags = COPIES_FLAG if settings.protocol != "isolated" else ""
     hu = loaded.hu
     if hu is None:
-        made_up = made_up_density(loaded.labels, random_seed(settings.seed, scan.key, "density"))
+        bone = LIKE_CT if settings.protocol == "in-situ" else BRIGHT
+        made_up = made_up_density(loaded.labels, random_seed(settings.seed, scan.key, "density"), bone)
         hu = Volume(made_up, loaded.labels.ras_from_ijk)
     finest = min(WORKING_MM, settings.spacing_mm) if settings.field == "cube" else WORKING_MM
     working = LoadedScan(thinned(hu, finest, smooth=True), thinned(loaded.labels, finest, smooth=False))
@@ -146,8 +149,6 @@ def _prepare_vertebra(
     row: Row, vertebra: Vertebra, bones: Bones, settings: PreparationSettings, engine: XrayEngine, out: Path
 ) -> tuple[Row, NDArray[np.int16] | None]:
     """Write a vertebra's files. Returns its finished row and its volume; None where it is left out after all."""
-    if settings.protocol == "in-situ" and bones.density != "ct":
-        return _without(row, "no CT: an X-ray in situ shows the tissue around the bone"), None
     low, high = _extent(part(bones.working.labels, bones.working_boxes[vertebra.label - 1]), vertebra.label)
     field = cube(low, high, settings.size, settings.spacing_mm)
     if settings.field == "paper":
@@ -161,16 +162,27 @@ def _prepare_vertebra(
     hu = np.clip(np.rint(hu), AIR_HU, np.iinfo(np.int16).max).astype(np.int16)
     rng = np.random.default_rng(random_seed(settings.seed, row.id))
     exposure = settings.ranges.draw(rng, field.centre_ras_mm)
-    xrays = take_xrays(bones.working, vertebra.label, field, exposure, settings.protocol, engine)
+    engine_name, body_flag = settings.engine, ""
+    if settings.protocol == "in-situ" and bones.density != "ct":
+        photons = exposure.photons and exposure.photons * BODY_EXPOSURE
+        exposure, engine_name, body_flag = replace(exposure, photons=photons), "torch", BODY_FLAG
+        item = _scene(row, bones, field, settings, (high - low) / 2)
+        xrays = take_in_made_up_body(item, field, exposure, random_seed(settings.seed, row.id, "body"))
+    else:
+        xrays = take_xrays(bones.working, vertebra.label, field, exposure, settings.protocol, engine)
     _write_volume(out / "volumes" / f"{row.id}.nrrd", hu, field)
     _write_mask(out / "masks" / f"{row.id}.seg.nrrd", mask, vertebra, field)
     path = out / "xrays" / f"{row.id}.npz"
     with _writing(path):
         save_xrays(path, xrays)
     if settings.keeps_scenes:
-        _write_scene(out / "scenes" / f"{row.id}.npz", row, bones, field, settings)
-    flags = "; ".join(flag for flag in (row.flags, bones.flags) if flag)
-    return replace(row, flags=flags, engine=settings.engine, **_columns(field, high - low, exposure)), hu
+        path = out / "scenes" / f"{row.id}.npz"
+        reach = _reach(bones, field, settings)
+        item = _scene(row, bones, field, settings, reach)
+        with _writing(path):
+            save_scene(path, item if bones.density == "ct" else replace(item, hu=None))
+    flags = "; ".join(flag for flag in (row.flags, bones.flags, body_flag) if flag)
+    return replace(row, flags=flags, engine=engine_name, **_columns(field, high - low, exposure)), hu
 
 
 def _extent(labels: Volume, label: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -234,23 +246,24 @@ def _write_mask(path: Path, mask: NDArray[np.bool_], vertebra: Vertebra, field: 
         write_labels(path, labels, field.ras_from_ijk, {vertebra.label: vertebra.level})
 
 
-def _write_scene(path: Path, row: Row, bones: Bones, field: Field, settings: PreparationSettings) -> None:
-    """What X-rays during training are made of. In situ it reaches to the skin, else as far as neighbours are seen."""
-    labels, hu = bones.working.labels, bones.working.hu
+def _reach(bones: Bones, field: Field, settings: PreparationSettings) -> NDArray[np.float64]:
+    """How far a scene reaches (R, A, S) at least: in situ to the skin that a CT shows."""
     reach = np.zeros(3)
-    if settings.protocol == "in-situ":
-        away = np.abs(corners_ras_mm(labels) - field.centre_ras_mm).max(0)
+    if settings.protocol == "in-situ" and bones.density == "ct":
+        away = np.abs(corners_ras_mm(bones.working.labels) - field.centre_ras_mm).max(0)
         reach[:2] = np.minimum(away[:2], BODY_MM)
-    shape = scene_shape(settings.size, settings.spacing_mm, reach)
-    ends = transform_points(grid_affine(field.centre_ras_mm, shape, settings.spacing_mm), _ends(shape))
-    middle = np.asarray(field.centre_ras_mm)
-    beyond = ends + np.sign(ends - middle) * CLIP_MM  # what distances are measured to
+    return reach
+
+
+def _scene(row: Row, bones: Bones, field: Field, settings: PreparationSettings, reach_mm: NDArray[np.float64]) -> Scene:
+    """What X-rays during training are made of, with the density of the bones whether a CT or we say it."""
+    labels, hu = bones.working.labels, bones.working.hu
     assert hu is not None
-    density = part_around(hu, ends) if bones.density == "ct" else None
-    near = part_around(labels, beyond)
-    item = scene(row.patient, row.source, row.level, near, shape, settings.spacing_mm, density)
-    with _writing(path):
-        save_scene(path, item)
+    shape = scene_shape(settings.size, settings.spacing_mm, reach_mm)
+    ends = transform_points(grid_affine(field.centre_ras_mm, shape, settings.spacing_mm), _ends(shape))
+    beyond = ends + np.sign(ends - np.asarray(field.centre_ras_mm)) * CLIP_MM  # what distances are measured to
+    near, density = part_around(labels, beyond), part_around(hu, ends)
+    return scene(row.patient, row.source, row.level, near, shape, settings.spacing_mm, density)
 
 
 def _ends(shape: Shape) -> list[list[int]]:

@@ -11,7 +11,8 @@ from ..projection.engine import ENGINES
 from .field import FIELDS
 from .readers.scan import DatasetError
 
-#: What a stored X-ray shows: the vertebra alone, all vertebrae, or everything that the CT holds.
+#: What a stored X-ray shows: the vertebra alone, all vertebrae, or everything that the CT holds; in
+#: situ, bones without a CT lie within a made-up body.
 PROTOCOLS = ("isolated", "column", "in-situ")
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from EARReconstructionLib.geometry import View
@@ -12,11 +14,12 @@ from scipy import ndimage
 from ..projection.acquisition import Exposure
 from ..projection.drr import corners_ras_mm
 from ..projection.engine import XrayEngine
+from ..surroundings.shown import in_made_up_body, inside
 from .field import Field
 from .grids import part, part_around
 from .prepared import StoredXrays
 from .readers.scan import LoadedScan
-from .scenes import AIR_HU
+from .scenes import AIR_HU, Scene
 
 
 def take_xrays(
@@ -24,7 +27,8 @@ def take_xrays(
 ) -> StoredXrays:
     """Area densities of both views of a vertebra, in the windows of its field.
 
-    ``isolated``: the label alone in air; ``column``: all labels and nothing else; ``in-situ``: the whole CT.
+    ``isolated``: the label alone in air; ``column``: all labels and nothing else; ``in-situ``: the whole CT. Bones
+    without a CT are shown in situ by ``take_in_made_up_body``.
     """
     windows = field.windows(exposure.views)
     projections = []
@@ -32,6 +36,22 @@ def take_xrays(
         shown = seen(scan, label, protocol, window)
         volume = torch.from_numpy(np.ascontiguousarray(shown.array, np.float32))
         projections.append(engine.project(volume, shown.ras_from_ijk, [window])[0])
+    return StoredXrays(field.images(projections), windows, exposure.spectrum, exposure.photons)
+
+
+def take_in_made_up_body(item: Scene, field: Field, exposure: Exposure, seed: Sequence[int]) -> StoredXrays:
+    """As ``take_xrays`` in situ, for bones without a CT: made as during training, on the scene's grid.
+
+    item: with the density of the bones as its HU. seed: of the body; without noise, which comes when they are read.
+    """
+    assert item.hu is not None
+    rng = np.random.default_rng(seed)
+    generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+    target_mm, others_mm, hu = (torch.from_numpy(a).float() for a in (item.target_mm, item.others_mm, item.hu))
+    hu = AIR_HU + inside(torch.minimum(target_mm, others_mm), item.spacing_mm) * (hu - AIR_HU)
+    shown = in_made_up_body(item.level, target_mm, others_mm, hu, item.spacing_mm, rng, generator, item.centre_ras_mm)
+    windows = field.windows(exposure.views)
+    projections = [shown.area_densities([window])[0] for window in windows]
     return StoredXrays(field.images(projections), windows, exposure.spectrum, exposure.photons)
 
 

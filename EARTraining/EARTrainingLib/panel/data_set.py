@@ -237,5 +237,5 @@ def _protocols() -> dict[str, str]:
     return {
         "isolated": _("the vertebra alone, as in the paper"),
         "column": _("all vertebrae and nothing else"),
-        "in-situ": _("everything in the CT, as a real X-ray"),
+        "in-situ": _("everything in the CT, as a real X-ray; without a CT, a made-up body around the bones"),
     }

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from EARReconstructionLib.geometry import cube_affine, transform_points
 from EARReconstructionLib.volume_io import Volume
-from EARTrainingLib.datasets.density import CORE_HU, GRAIN_HU, SHELL_HU, SHELL_MM, made_up_density
+from EARTrainingLib.datasets.density import BRIGHT, LIKE_CT, made_up_density
 
 
 def balls(spacing=0.5, centre=(20.0, -30.0, 50.0)):
@@ -19,18 +19,26 @@ def balls(spacing=0.5, centre=(20.0, -30.0, 50.0)):
     return Volume(labels, affine), np.linalg.norm(where, axis=-1)
 
 
-def test_a_shell_and_a_core():
+@pytest.mark.parametrize("bone", [BRIGHT, LIKE_CT])
+def test_a_shell_and_a_core(bone):
     labels, radius = balls()
-    hu = made_up_density(labels, (0, 1))
+    hu = made_up_density(labels, (0, 1), bone)
     assert hu.dtype == np.float32
     assert hu.shape == labels.array.shape
     shell_hu = float(hu[0, 0, 0])  # it goes on outside, so that interpolation mixes in no air
-    assert SHELL_HU[0] <= shell_hu <= SHELL_HU[1]
+    assert bone.shell_hu[0] <= shell_hu <= bone.shell_hu[1]
     own = labels.array == 20
-    assert hu[own & (radius > 12 - SHELL_MM[0] + 0.6)] == pytest.approx(shell_hu)
-    core = hu[own & (radius < 12 - SHELL_MM[1] - 0.6)]
-    assert CORE_HU[0] - 10 < core.mean() < CORE_HU[1] + 10
-    assert 0.5 * GRAIN_HU[0] < core.std() < 2 * GRAIN_HU[1]
+    assert hu[own & (radius > 12 - bone.shell_mm[0] + 0.6)] == pytest.approx(shell_hu)
+    core = hu[own & (radius < 12 - bone.shell_mm[1] - 0.6)]
+    assert bone.core_hu[0] - 10 < core.mean() < bone.core_hu[1] + 10
+    assert 0.5 * bone.grain_hu[0] < core.std() < 2 * bone.grain_hu[1]
+
+
+def test_bone_as_in_ct_is_the_dimmer_one():
+    labels, _ = balls()
+    own = labels.array > 0
+    means = [[made_up_density(labels, (n,), bone)[own].mean() for n in range(8)] for bone in (LIKE_CT, BRIGHT)]
+    assert np.mean(means[0]) < 0.8 * np.mean(means[1])
 
 
 def test_the_shell_is_as_thick_everywhere():
@@ -40,7 +48,7 @@ def test_the_shell_is_as_thick_everywhere():
     dense = (labels.array == 20) & (hu > (core_hu + hu[0, 0, 0]) / 2)
     volume = dense.sum() * 0.5**3
     inner = (12**3 - volume * 3 / 4 / np.pi) ** (1 / 3)
-    assert SHELL_MM[0] - 0.2 < 12 - inner < SHELL_MM[1] + 0.2
+    assert BRIGHT.shell_mm[0] - 0.2 < 12 - inner < BRIGHT.shell_mm[1] + 0.2
 
 
 def test_bones_that_touch_keep_their_shells():

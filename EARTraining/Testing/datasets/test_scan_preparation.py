@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import SimpleITK as sitk
+import torch
 from EARReconstructionLib.geometry import transform_points
 from EARReconstructionLib.vertebra import VERSE_LABEL
 from EARReconstructionLib.volume_io import write_volume
@@ -13,8 +14,12 @@ from EARTrainingLib.datasets.manifest import Row
 from EARTrainingLib.datasets.prepared import PreparedDataset
 from EARTrainingLib.datasets.readers import Scan, load_scan
 from EARTrainingLib.datasets.scan_preparation import OutputError, prepare_scan, random_seed, written_files
+from EARTrainingLib.datasets.scenes import grid_affine
 from EARTrainingLib.datasets.settings import PreparationSettings
 from EARTrainingLib.projection import TorchEngine
+from EARTrainingLib.surroundings import shown
+from EARTrainingLib.surroundings.body import Body
+from scipy import ndimage
 
 TURN = np.linalg.qr(np.random.default_rng(5).standard_normal((3, 3)))[0]
 GRIDS = {
@@ -174,11 +179,61 @@ class TestWithoutCT:
         assert data.scene(rows[0]).hu is None
         assert data.xrays(rows[0]).area_density.max() > 5
 
-    def test_there_is_nothing_to_see_in_situ(self, tmp_path):
-        scan = write_scan(tmp_path, GRIDS["flipped, anisotropic"], ct=False)
-        rows, _ = prepared(scan, replace(SETTINGS, protocol="in-situ"), tmp_path / "out")
-        assert {row.rule for row in rows} == {"no CT"}
-        assert not (tmp_path / "out" / "volumes").exists()
+    @pytest.mark.parametrize("kind", ["cube", "paper"])
+    @pytest.mark.parametrize("name", GRIDS)
+    def test_in_situ_it_lies_at_its_millimetres(self, tmp_path, monkeypatch, name, kind):
+        """In a body of water that is as thick everywhere, what is left of an X-ray is the bones."""
+        water = Body(torch.zeros(50, 100, 100), grid_affine((0, 0, 0), (50, 100, 100), 4.0), (-1e3,) * 3, (1e3,) * 3)
+        monkeypatch.setattr(shown, "made_up_body", lambda *_: water)
+        scan = write_scan(tmp_path, GRIDS[name], ct=False)
+        settings = replace(SETTINGS, protocol="in-situ", field=kind, acquisition="nominal")
+        rows, data = prepared(scan, settings, tmp_path / "out")
+        bare, column = prepared(scan, replace(settings, protocol="column"), tmp_path / "column")
+        for row, other in zip(rows, bare, strict=True):
+            assert row.centre_ras_mm == other.centre_ras_mm
+            assert (data.mask(row) == column.mask(other)).all()
+            images = (d.xrays(r).area_density.sum(1) for d, r in ((data, row), (column, other)))
+            for one, two in zip(*images, strict=True):
+                rough, bone = (image - ndimage.gaussian_filter(image, 4) for image in (one, two))
+                shifts = [(i, j) for i in range(-3, 4) for j in range(-3, 4)]
+                alike = {at: np.corrcoef(np.roll(rough, at, (0, 1)).ravel(), bone.ravel())[0, 1] for at in shifts}
+                assert max(alike, key=alike.get) == (0, 0)
+                assert alike[0, 0] > 0.8
+
+    def test_in_situ_it_lies_within_a_made_up_body(self, tmp_path):
+        scan = write_scan(tmp_path, GRIDS["permuted"], ct=False)
+        rows, data = prepared(scan, replace(SETTINGS, protocol="in-situ"), tmp_path / "out")
+        bare, column = prepared(scan, SETTINGS, tmp_path / "bare")
+        for row, other in zip(rows, bare, strict=True):
+            assert (row.density, row.flags, row.engine) == ("made-up", "the body around it is made up", "torch")
+            assert row.photons == pytest.approx(10 * other.photons, abs=6)
+            for one, two in zip(data.xrays(row).area_density, column.xrays(other).area_density, strict=True):
+                assert one.sum(0).mean() > 3 * two.sum(0).mean()
+
+    def test_in_situ_it_is_as_dim_as_in_a_ct(self, tmp_path):
+        scan = write_scan(tmp_path, GRIDS["oblique"], ct=False)
+        rows, data = prepared(scan, replace(SETTINGS, protocol="in-situ"), tmp_path / "out")
+        inside = data.volume(rows[0]).array[data.mask(rows[0])]
+        assert 0 < np.median(inside) < inside.max() <= 700
+        assert data.scene(rows[0]).hu is None
+        assert data.scene(rows[0]).shape == (48, 48, 48)  # bodies are made up anew at each training step
+
+    def test_in_situ_it_is_the_same_in_every_run(self, tmp_path):
+        scan = write_scan(tmp_path, GRIDS["permuted"], ct=False)
+        settings = replace(SETTINGS, protocol="in-situ")
+        one, two, three = (
+            prepared(scan, replace(settings, seed=seed), tmp_path / name)[1]
+            for name, seed in (("one", 0), ("two", 0), ("three", 1))
+        )
+        first, again, other = (data.xrays(data.rows[0]).area_density for data in (one, two, three))
+        assert (first == again).all()
+        assert (first != other).any()
+
+    def test_in_situ_a_lone_vertebra_has_neighbours(self, tmp_path):
+        scan = write_scan(tmp_path, GRIDS["permuted"], levels=("L1",), ct=False)
+        rows, data = prepared(scan, replace(SETTINGS, protocol="in-situ"), tmp_path / "out")
+        assert rows[0].flags == "neighbours are copies; the body around it is made up"
+        assert (data.scene(rows[0]).others_mm < 0).any()
 
 
 def test_what_does_not_fit_the_cube_is_left_out(tmp_path):

@@ -1,0 +1,91 @@
+"""Bones without a CT within a made-up body, ready to be projected."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from EARReconstructionLib.geometry import Affine, View
+from numpy.typing import ArrayLike
+
+from ..datasets.scenes import AIR_HU, grid_affine
+from ..deformation import body
+from ..projection.materials import material_densities
+from ..projection.raymarcher import project
+from . import made_up_body
+
+#: A made-up body gets so many times the photons: an automatic exposure reaches through it.
+BODY_EXPOSURE = 10.0
+
+
+@dataclass(frozen=True)
+class InBody:
+    """Densities (M, D, H, W) of a body, and of what bones have more than the tissue in whose place they are.
+
+    Projections add up: so each stays on its own grid, the bones on their fine and the body on its coarse one.
+    """
+
+    more: torch.Tensor
+    ras_from_bones: Affine
+    around: torch.Tensor
+    ras_from_body: Affine
+
+    def area_densities(self, views: Sequence[View]) -> torch.Tensor:
+        """(V, M, h, w) in g/cm3 * mm. Views share one detector size."""
+        return project(self.more, self.ras_from_bones, views) + project(self.around, self.ras_from_body, views)
+
+
+def in_made_up_body(
+    level: str,
+    target_mm: torch.Tensor,
+    others_mm: torch.Tensor,
+    shown_hu: torch.Tensor,
+    spacing_mm: float,
+    rng: np.random.Generator,
+    generator: torch.Generator,
+    centre_ras_mm: ArrayLike = (0.0, 0.0, 0.0),
+) -> InBody:
+    """The bones of a scene within one random body, which may end near them as a CT does: then so do they.
+
+    target_mm, others_mm (D, H, W): signed distances of the vertebra and of the others. shown_hu: HU of both in air.
+    centre_ras_mm: where the middle of the grid lies.
+    """
+    shape = target_mm.shape[0], target_mm.shape[1], target_mm.shape[2]
+    grid = grid_affine((0, 0, 0), shape, spacing_mm)
+    middle, _ = body(target_mm, spacing_mm)
+    around = made_up_body(level, middle, _half_mm(target_mm, spacing_mm), rng, generator, shown_hu.device)
+    there = around.sampled(shape, grid)
+    beyond = around.outside_mm(shape, grid)
+    bone = inside(torch.maximum(torch.minimum(target_mm, others_mm), beyond), spacing_mm)
+    shown_hu = AIR_HU + inside(beyond, spacing_mm) * (shown_hu - AIR_HU)
+    more = material_densities(shown_hu + (1 - bone) * (there - AIR_HU)) - material_densities(there)
+    return InBody(
+        more,
+        _moved(grid, centre_ras_mm),
+        material_densities(around.hu),
+        _moved(around.ras_from_ijk, centre_ras_mm),
+    )
+
+
+def inside(distance_mm: torch.Tensor, spacing_mm: float) -> torch.Tensor:
+    """Share of each voxel that lies within a surface, from its signed distance: half a voxel of partial volume."""
+    return (0.5 - distance_mm / spacing_mm).clamp(0, 1)
+
+
+def _half_mm(target_mm: torch.Tensor, spacing_mm: float) -> list[float]:
+    """How far the target reaches from the middle of the grid along R, A and S, the farther side of each."""
+    found = target_mm < 0
+    lengths = []
+    for others in ((0, 1), (0, 2), (1, 2)):
+        index = torch.nonzero(found.amax(others)).flatten()
+        middle = (found.shape[3 - sum(others)] - 1) / 2
+        lengths.append(spacing_mm * (0.5 + float((index - middle).abs().max()) if len(index) else 0.0))
+    return lengths
+
+
+def _moved(affine: Affine, by_ras_mm: ArrayLike) -> Affine:
+    moved = np.array(affine, float)
+    moved[:3, 3] += np.asarray(by_ras_mm, float)
+    return moved
