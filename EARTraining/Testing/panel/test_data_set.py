@@ -74,7 +74,7 @@ class TestStates:
     def test_texts_follow_the_choice(self, driver):
         driver.set(acquisition="ours", protocol="in-situ")
         assert "SOD 530 to 1600 mm" in driver.ui.data.anglesLabel.text
-        assert driver.ui.data.protocolLabel.text == "everything in the CT, as a real X-ray"
+        assert "without a CT, a made-up body" in driver.ui.data.protocolLabel.text
 
     def test_folders_are_typed_and_kept_with_the_scene(self, driver, place):
         driver.ui.data.dataPath.currentPath = str(place)
