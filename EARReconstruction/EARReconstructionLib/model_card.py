@@ -108,8 +108,12 @@ class ModelCard:
         return card
 
     def range_notes(self, geometry: BiplanarGeometry) -> tuple[str, ...]:
-        """Sentences on what of a geometry lies outside the training range; empty when all is inside."""
+        """Sentences on what of a patient's radiographs with this geometry lies outside the training; empty if nothing."""
         notes = []
+        if self.protocol in _SHOWN:
+            notes.append(
+                f"The model was trained on X-rays of {_SHOWN[self.protocol]}; in radiographs of a patient it is far off."
+            )
         low, high = self.angle_range_deg
         if not low <= geometry.angle_deg <= high:
             notes.append(
@@ -124,6 +128,10 @@ class ModelCard:
                     f"{low:.0f} to {high:.0f} mm."
                 )
         return tuple(notes)
+
+
+#: What X-rays without a body around the bones show.
+_SHOWN = {"isolated": "single vertebrae", "column": "bare spines"}
 
 
 def _is_calibration(pairs: tuple[tuple[float, float], ...]) -> bool:

@@ -413,8 +413,14 @@ class TestPickle:
 
 
 class TestRangeNotes:
-    def notes(self, angle, preset="default"):
-        return card().range_notes(BiplanarGeometry.from_preset(preset, angle_deg=angle))
+    def notes(self, angle, preset="default", protocol="in-situ"):
+        return replace(card(), protocol=protocol).range_notes(BiplanarGeometry.from_preset(preset, angle_deg=angle))
+
+    @pytest.mark.parametrize(("protocol", "words"), [("isolated", "single vertebrae"), ("column", "bare spines")])
+    def test_a_model_that_never_saw_a_body(self, protocol, words):
+        (note,) = self.notes(90, protocol=protocol)
+        assert f"trained on X-rays of {words}" in note
+        assert "of a patient" in note
 
     def test_inside_is_no_note(self):
         assert self.notes(90) == self.notes(75) == self.notes(105) == ()
@@ -426,7 +432,7 @@ class TestRangeNotes:
         assert "74 to 106" in note
 
     def test_distances(self):
-        near = replace(card(), sod_range_mm=(900.0, 1600.0))
+        near = replace(card(), protocol="in-situ", sod_range_mm=(900.0, 1600.0))
         notes = near.range_notes(BiplanarGeometry.from_preset("c-arm"))
         assert [("frontal" in n, "lateral" in n) for n in notes] == [(True, False), (False, True)]
         assert all("530 mm" in n and "900 to 1600 mm" in n for n in notes)

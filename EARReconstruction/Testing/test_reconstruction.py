@@ -31,7 +31,7 @@ CARD = ModelCard(
     threshold_hu=0.5,
     angle_range_deg=(50.0, 130.0),
     sod_range_mm=(500.0, 1600.0),
-    protocol="column",
+    protocol="in-situ",
     levels=("L1", "L2", "L3", "L4"),
     data_licence="none",
 )

@@ -126,7 +126,7 @@ def make_model() -> Callable[[Path], Path]:
         threshold_hu=0.0,
         angle_range_deg=(74.0, 106.0),
         sod_range_mm=(530.0, 1600.0),
-        protocol="column",
+        protocol="in-situ",
         levels=LEVELS,
         data_licence="none",
     )
