@@ -108,12 +108,11 @@ class ModelCard:
         return card
 
     def range_notes(self, geometry: BiplanarGeometry) -> tuple[str, ...]:
-        """Sentences on what of a patient's radiographs with this geometry lies outside the training; empty if nothing."""
+        """Sentences on what of a patient's radiographs lies outside the training; empty when all is inside."""
         notes = []
         if self.protocol in _SHOWN:
-            notes.append(
-                f"The model was trained on X-rays of {_SHOWN[self.protocol]}; in radiographs of a patient it is far off."
-            )
+            shown = _SHOWN[self.protocol]
+            notes.append(f"The model was trained on X-rays of {shown}; on radiographs of a patient it is far off.")
         low, high = self.angle_range_deg
         if not low <= geometry.angle_deg <= high:
             notes.append(

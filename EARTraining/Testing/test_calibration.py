@@ -1,6 +1,7 @@
 """Expected errors fit the people that they were measured on, and are tested on others."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -135,12 +136,33 @@ def test_the_command_writes_a_model_that_can_tell_its_errors(prepared_folder, da
     assert run.exit_code == 0, run.output
     told = json.loads(run.stdout)
     assert told["patients"] == people
+    assert told["points"] == 800
     assert told["left_out"]["off_mm"] < told["uncalibrated"]["off_mm"]
     written = load_bundle(out)
     assert [list(pair) for pair in written.card.error_calibration] == told["calibration"]
     assert replace(written.card, error_calibration=()) == plain.card
     for name, value in plain.weights.items():
         assert torch.equal(written.weights[name], value)
+
+
+def test_two_data_sets_count_together(prepared_folder, dataset, tmp_path, monkeypatch):
+    """Such as bare columns and X-rays in situ of the same people."""
+    folders = [prepared_folder, shutil.copytree(prepared_folder, tmp_path / "in-situ")]
+    seen = []
+
+    def measured(_bundle, data, rows, **_options):
+        seen.append(data.folder)
+        return pd.concat([points(name, len(seen), 400) for name in sorted({row.patient for row in rows})])
+
+    monkeypatch.setattr(module, "measured_points", measured)
+    plain = save_bundle(tmp_path / "tiny.safetensors", card(dataset), build("E2E", width=2))
+    both = [option for folder in folders for option in ("--data", str(folder))]
+    command = ["calibrate", str(plain.path), *both, "-o", str(tmp_path / "out.safetensors"), "--split", "all", "--json"]
+    run = CliRunner().invoke(app, command)
+    assert run.exit_code == 0, run.output
+    assert seen == folders
+    people = {row.patient for row in dataset.rows}
+    assert json.loads(run.stdout)["points"] == 2 * 400 * len(people)
 
 
 def test_an_unknown_person_is_named(prepared_folder, dataset, tmp_path):

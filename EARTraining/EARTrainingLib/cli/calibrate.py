@@ -14,7 +14,13 @@ from .common import DeviceOption, JsonOption, ProgressJsonOption, answered, prog
 
 def calibrate(
     model: Annotated[str, typer.Argument(help="Name of an installed model (see `ear models`) or path of a bundle.")],
-    data: Annotated[Path, typer.Option(help="Prepared data set with people that the model was not trained on.")],
+    data: Annotated[
+        list[Path],
+        typer.Option(
+            help="Prepared data set with people that the model was not trained on. Give more than one for X-rays of "
+            "more than one protocol."
+        ),
+    ],
     output: Annotated[Path, typer.Option("--output", "-o", help="The calibrated bundle (.safetensors).")],
     split: Annotated[str, typer.Option(help="train, validation, test, or all.")] = "validation",
     patients: Annotated[str, typer.Option(help="Only these patients, such as A,B. Default: all of the split.")] = "",
@@ -27,22 +33,27 @@ def calibrate(
     `ear reconstruct --uncertainty` needs it. Prints how well expected errors fit people that were left out.
     """
     with reported(as_json, as_events=progress_json):
+        import pandas as pd
         from EARReconstructionLib.bundle import load_bundle, save_bundle
         from EARReconstructionLib.resources import find_model
 
         from ..calibration import calibration_of, left_out, measured_points, reliability
         from ..datasets.prepared import PreparedDataset
 
-        bundle, dataset = load_bundle(find_model(model)), PreparedDataset.open(data)
+        bundle, datasets = load_bundle(find_model(model)), [PreparedDataset.open(folder) for folder in data]
+        rows = [dataset.rows if split == "all" else dataset.rows_of(split) for dataset in datasets]
         wanted = {name.strip() for name in patients.split(",") if name.strip()}
-        rows = dataset.rows if split == "all" else dataset.rows_of(split)
-        missing = wanted - {row.patient for row in rows}
+        missing = wanted - {row.patient for own in rows for row in own}
         if missing:
-            raise EARError(data, f"there is no {', '.join(sorted(missing))} in the split {split}", "See manifest.csv")
-        rows = tuple(row for row in rows if not wanted or row.patient in wanted)
+            where = ", ".join(map(str, data))
+            raise EARError(where, f"there is no {', '.join(sorted(missing))} in the split {split}", "See manifest.csv")
+        rows = [tuple(row for row in own if not wanted or row.patient in wanted) for own in rows]
         network = bundle.network()
-        with progress_bar("Calibrating", len(rows), quiet=as_json, as_events=progress_json) as progress:
-            points = measured_points(bundle, dataset, rows, device=device, progress=progress)
+        parts = []
+        for dataset, own in zip(datasets, rows, strict=True):
+            with progress_bar("Calibrating", len(own), quiet=as_json, as_events=progress_json) as progress:
+                parts.append(measured_points(bundle, dataset, own, device=device, progress=progress))
+        points = pd.concat(parts, ignore_index=True)
         fits = left_out(points)
         before, after = reliability(points.spread_mm, points.error_mm), reliability(fits.expected_mm, fits.error_mm)
         card = replace(bundle.card, error_calibration=calibration_of(points))
