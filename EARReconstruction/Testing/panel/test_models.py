@@ -46,7 +46,7 @@ class TestList:
     """The combo box and the card."""
 
     def test_what_comes_with_slicer_ear(self, driver: Any) -> None:
-        assert shown(driver) == ["ear-column-64", DEFAULT_MODEL]
+        assert shown(driver) == ["ear-column-64", DEFAULT_MODEL, "e2e-isolated-64"]
         assert driver.ui.modelCombo.currentText == DEFAULT_MODEL
         assert driver.ui.cardLabel.text == "E2E, cube of 96 mm at 1.5 mm, T1-T12, L1-L5"
 
@@ -148,7 +148,7 @@ class TestFolder:
         importlib.import_module("EARReconstructionLib.panel.settings").setValue("ModelFolder", str(file.parent))
         driver.panel.changed()
         driver.settle()
-        assert shown(driver) == ["ear-column-64", DEFAULT_MODEL, "Wirbelsäule"]
+        assert shown(driver) == ["ear-column-64", DEFAULT_MODEL, "e2e-isolated-64", "Wirbelsäule"]
 
     def test_a_damaged_file_in_it(self, driver: Any, models: Any) -> None:
         models.user_folder().mkdir(parents=True, exist_ok=True)
