@@ -30,6 +30,9 @@ MINIMUM_COVERAGE = 0.5
 #: Bytes of a safetensors header, as the format allows.
 MAXIMUM_HEADER = 100_000_000
 
+#: What X-rays without a body around the bones show.
+_SHOWN = {"isolated": "single vertebrae", "column": "bare spines"}
+
 
 @dataclass(frozen=True)
 class ModelCard:
@@ -112,7 +115,7 @@ class ModelCard:
         notes = []
         if self.protocol in _SHOWN:
             shown = _SHOWN[self.protocol]
-            notes.append(f"The model was trained on X-rays of {shown}; on radiographs of a patient it is far off.")
+            notes.append(f"The model was trained on X-rays of {shown}: do not rely on it for radiographs of a patient.")
         low, high = self.angle_range_deg
         if not low <= geometry.angle_deg <= high:
             notes.append(
@@ -127,10 +130,6 @@ class ModelCard:
                     f"{low:.0f} to {high:.0f} mm."
                 )
         return tuple(notes)
-
-
-#: What X-rays without a body around the bones show.
-_SHOWN = {"isolated": "single vertebrae", "column": "bare spines"}
 
 
 def _is_calibration(pairs: tuple[tuple[float, float], ...]) -> bool:

@@ -165,6 +165,30 @@ def test_two_data_sets_count_together(prepared_folder, dataset, tmp_path, monkey
     assert json.loads(run.stdout)["points"] == 2 * 400 * len(people)
 
 
+def test_people_of_one_data_set_only(prepared_folder, dataset, tmp_path, monkeypatch):
+    """A data set without them is passed over."""
+    people = sorted({row.patient for row in dataset.rows})[:2]
+    other = shutil.copytree(prepared_folder, tmp_path / "other")
+    manifest = other / "manifest.csv"
+    text = manifest.read_text(encoding="utf-8")
+    for n, name in enumerate(people):
+        text = text.replace(f",{name},", f",nobody{n},")
+    manifest.write_text(text, encoding="utf-8")
+    seen = []
+
+    def measured(_bundle, data, rows, **_options):
+        seen.append(data.folder)
+        return pd.concat([points(name, 2.0, 400) for name in sorted({row.patient for row in rows})])
+
+    monkeypatch.setattr(module, "measured_points", measured)
+    plain = save_bundle(tmp_path / "tiny.safetensors", card(dataset), build("E2E", width=2))
+    command = ["calibrate", plain.path, "--data", other, "--data", prepared_folder, "-o", tmp_path / "x.safetensors"]
+    options = ["--split", "all", "--patients", ",".join(people), "--json"]
+    run = CliRunner().invoke(app, [*map(str, command), *options])
+    assert run.exit_code == 0, run.output
+    assert seen == [prepared_folder]
+
+
 def test_an_unknown_person_is_named(prepared_folder, dataset, tmp_path):
     plain = save_bundle(tmp_path / "tiny.safetensors", card(dataset), build("E2E", width=2))
     command = ["calibrate", plain.path, "--data", prepared_folder, "-o", tmp_path / "x", "--patients", "nobody"]

@@ -47,10 +47,12 @@ def calibrate(
         if missing:
             where = ", ".join(map(str, data))
             raise EARError(where, f"there is no {', '.join(sorted(missing))} in the split {split}", "See manifest.csv")
-        rows = [tuple(row for row in own if not wanted or row.patient in wanted) for own in rows]
+        chosen = [tuple(row for row in own if not wanted or row.patient in wanted) for own in rows]
         network = bundle.network()
         parts = []
-        for dataset, own in zip(datasets, rows, strict=True):
+        for dataset, own in zip(datasets, chosen, strict=True):
+            if not own:  # these people are in another data set
+                continue
             with progress_bar("Calibrating", len(own), quiet=as_json, as_events=progress_json) as progress:
                 parts.append(measured_points(bundle, dataset, own, device=device, progress=progress))
         points = pd.concat(parts, ignore_index=True)

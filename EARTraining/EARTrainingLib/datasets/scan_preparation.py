@@ -162,11 +162,14 @@ def _prepare_vertebra(
     hu = np.clip(np.rint(hu), AIR_HU, np.iinfo(np.int16).max).astype(np.int16)
     rng = np.random.default_rng(random_seed(settings.seed, row.id))
     exposure = settings.ranges.draw(rng, field.centre_ras_mm)
-    engine_name, body_flag = settings.engine, ""
-    if settings.protocol == "in-situ" and bones.density != "ct":
+    engine_name, body_flag, item = settings.engine, "", None
+    made_up_body = settings.protocol == "in-situ" and bones.density != "ct"
+    if made_up_body or settings.keeps_scenes:
+        item = _scene(row, bones, field, settings, (high - low) / 2)
+    if made_up_body:
+        assert item is not None
         photons = exposure.photons and exposure.photons * BODY_EXPOSURE
         exposure, engine_name, body_flag = replace(exposure, photons=photons), "torch", BODY_FLAG
-        item = _scene(row, bones, field, settings, (high - low) / 2)
         xrays = take_in_made_up_body(item, field, exposure, random_seed(settings.seed, row.id, "body"))
     else:
         xrays = take_xrays(bones.working, vertebra.label, field, exposure, settings.protocol, engine)
@@ -176,9 +179,8 @@ def _prepare_vertebra(
     with _writing(path):
         save_xrays(path, xrays)
     if settings.keeps_scenes:
+        assert item is not None
         path = out / "scenes" / f"{row.id}.npz"
-        reach = _reach(bones, field, settings)
-        item = _scene(row, bones, field, settings, reach)
         with _writing(path):
             save_scene(path, item if bones.density == "ct" else replace(item, hu=None))
     flags = "; ".join(flag for flag in (row.flags, bones.flags, body_flag) if flag)
@@ -246,17 +248,15 @@ def _write_mask(path: Path, mask: NDArray[np.bool_], vertebra: Vertebra, field: 
         write_labels(path, labels, field.ras_from_ijk, {vertebra.label: vertebra.level})
 
 
-def _reach(bones: Bones, field: Field, settings: PreparationSettings) -> NDArray[np.float64]:
-    """How far a scene reaches (R, A, S) at least: in situ to the skin that a CT shows."""
-    reach = np.zeros(3)
+def _scene(row: Row, bones: Bones, field: Field, settings: PreparationSettings, half_mm: NDArray[np.float64]) -> Scene:
+    """What X-rays during training are made of, with the density of the bones whether a CT or we say it.
+
+    It holds the vertebra's box (half_mm: R, A, S), and in situ it reaches to the skin that a CT shows.
+    """
+    reach_mm = half_mm.copy()
     if settings.protocol == "in-situ" and bones.density == "ct":
         away = np.abs(corners_ras_mm(bones.working.labels) - field.centre_ras_mm).max(0)
-        reach[:2] = np.minimum(away[:2], BODY_MM)
-    return reach
-
-
-def _scene(row: Row, bones: Bones, field: Field, settings: PreparationSettings, reach_mm: NDArray[np.float64]) -> Scene:
-    """What X-rays during training are made of, with the density of the bones whether a CT or we say it."""
+        reach_mm[:2] = np.minimum(away[:2], BODY_MM)
     labels, hu = bones.working.labels, bones.working.hu
     assert hu is not None
     shape = scene_shape(settings.size, settings.spacing_mm, reach_mm)
