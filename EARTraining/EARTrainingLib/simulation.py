@@ -181,7 +181,7 @@ def _made_up_bone(
     the waist of the body, and uneven; the arch behind the body is denser than the body.
     """
     shell_mm, core_hu = rng.uniform(1.0, 3.5), rng.uniform(20, 280)
-    shell_hu = rng.uniform(max(200, core_hu + 60), 850)
+    shell_hu = rng.uniform(max(300, core_hu + 60), 850)
     waist, arch_hu = rng.uniform(0.3, 1.0), rng.uniform(0, 350)
     shape, device = shapes.target_mm.shape, shapes.target_mm.device
     texture, thickness = (

@@ -13,7 +13,7 @@ from EARTrainingLib.projection import ACQUISITIONS, material_densities
 from EARTrainingLib.simulation import Simulation, simulate
 from EARTrainingLib.surroundings import SPARE_MM, made_up_body
 from EARTrainingLib.surroundings.body import Body
-from EARTrainingLib.surroundings.painter import REACH_MM
+from EARTrainingLib.surroundings.painter import REACH_MM, VOXEL_MM
 from EARTrainingLib.surroundings.trunk import GAS_HU
 
 HALF_MM = (35.0, 40.0, 20.0)
@@ -115,6 +115,57 @@ class TestBody:
     def test_an_unknown_level(self):
         with pytest.raises(ValueError, match="X1"):
             made("X1", 0)
+
+
+@pytest.fixture(scope="module")
+def bodies():
+    """Around L5, whole."""
+    return [made("L5", seed) for seed in range(6)]
+
+
+class TestPelvis:
+    """Sacrum and hip bones around L5."""
+
+    def bone(self, body):
+        """R, A, S in mm of the voxels that are bone."""
+        k, j, i = torch.nonzero(body.hu > 150, as_tuple=True)
+        return transform_points(body.ras_from_ijk, np.stack([i, j, k], -1))
+
+    def test_the_sacrum_leans_back_under_the_last_vertebra(self, bodies):
+        for body in bodies:
+            r, a, s = self.bone(body).T
+            middle = np.abs(r) < 15
+            top, low = middle & (s > -45) & (s < -25), middle & (s > -80) & (s < -60)
+            assert not (middle & (s > -12) & (a > -20)).any()  # where L5 is
+            assert -32 < a[top & (a > -45)].mean() < 0
+            assert a[low & (s > -75)].mean() < a[top].mean() - 10
+
+    def test_hip_bones_stand_beside_it_and_flare_to_the_front(self, bodies):
+        for body in bodies:
+            r, a, s = self.bone(body).T
+            level = (np.abs(s + 10) < 6) & (np.abs(r) > 35)
+            for side in (-1, 1):
+                own = level & (np.sign(r) == side)
+                behind, ahead = own & (a < -35), own & (a > 5)
+                assert behind.any()
+                assert ahead.any()
+                assert np.abs(r[ahead]).mean() > np.abs(r[behind]).mean() + 25
+            crest = s[(np.abs(r) > 60) & (s < 90)].max()  # above are ribs
+            assert 5 < crest < 60  # beside L5 or L4
+
+    def test_a_lateral_beam_meets_little_bone_in_them(self, bodies):
+        """Two oblique plates: less than the vertebra behind which they would else hide it."""
+        for body in bodies:
+            _, j, k = np.rint(transform_points(np.linalg.inv(body.ras_from_ijk), (0, -5, -15))).astype(int)
+            beam = body.hu[k, j]
+            found = beam[beam > 150] - 55  # more than muscle
+            assert 2 <= len(found) <= 12
+            assert float(found.sum()) * VOXEL_MM < 12000  # HU mm; 45 mm of a vertebra's body have 4500 to 13000
+
+    def test_both_sides_are_alike(self, bodies):
+        for body in bodies:
+            r, _, _ = self.bone(body).T
+            assert np.sum(r > 40) == pytest.approx(np.sum(r < -40), rel=0.1)
 
 
 class TestGrids:

@@ -46,6 +46,14 @@ def evaluate(
     shape_model: Annotated[
         bool, typer.Option("--shape-model", help="Put a statistical shape model beside them: 20 s per vertebra.")
     ] = False,
+    refine: Annotated[
+        bool,
+        typer.Option(
+            "--refine",
+            help="Put each model beside itself with its volumes moved until they cast the shadows of the X-rays: 10 s "
+            "per vertebra, for X-rays of single vertebrae.",
+        ),
+    ] = False,
     device: DeviceOption = "auto",
     jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Processes that measure.")] = 1,
     save_volumes: Annotated[bool, typer.Option("--save-volumes", help="Keep the rebuilt volumes as NRRD.")] = False,
@@ -75,6 +83,7 @@ def evaluate(
                 device=device,
                 reference=reference,
                 shape_model=shape_model,
+                refine=refine,
                 jobs=jobs,
                 figures=figures,
                 save_volumes=save_volumes,

@@ -26,6 +26,7 @@ from ..claim import alone
 from ..datasets.manifest import Row
 from ..datasets.prepared import SPLITS, PreparedDataset
 from ..metrics import METRICS, normalised_fd
+from ..refinement import refined_predictions
 from ..shape_model.prediction import group_models, group_of, shape_predictions
 from .figures import draw_figures
 from .measurement import measure
@@ -42,15 +43,21 @@ FINISHED = "finished"
 SHAPE_MODEL = "shape model"
 _SHAPE_MODEL_VERSION = 1
 
+#: What the name of a refined network ends in.
+REFINED = ", refined"
+_REFINEMENT_VERSION = 1
+
 _FORMAT = {"format": "EAR evaluation", "version": 2}
 
 
 @dataclass(frozen=True)
 class _Work:
-    """What is evaluated: checked, and about to begin. shape_model: whether one stands beside the networks."""
+    """What is evaluated: checked, and about to begin. shape_model: whether one stands beside the networks. refine:
+    whether each stands beside itself, refined."""
 
     methods: dict[str, Bundle]
     shape_model: bool
+    refine: bool
     dataset: PreparedDataset
     rows: tuple[Row, ...]
     split: str
@@ -66,6 +73,7 @@ def evaluate(
     device: str = "auto",
     reference: str | None = None,
     shape_model: bool = False,
+    refine: bool = False,
     jobs: int = 1,
     figures: bool = True,
     save_volumes: bool = False,
@@ -79,12 +87,13 @@ def evaluate(
     A model that was finished in ``out`` on the same data is not run again.
 
     reference: method that the others are compared with and figures are chosen by; default the first one. shape_model:
-    put statistical shape models of the training vertebrae beside the networks, fitted to the same X-rays. jobs:
+    put statistical shape models of the training vertebrae beside the networks, fitted to the same X-rays. refine: put
+    each network's volumes beside themselves, moved until their projections look like the X-rays. jobs:
     processes that measure. printed: rows of a paper for table.md and table.tex.
 
     Raises EARError's kinds, before the work for whatever can be known then; Claimed while another run is at work there.
     """
-    work = _checked(bundles, Path(data), Path(out), split, shape_model)
+    work = _checked(bundles, Path(data), Path(out), split, shape_model, refine)
     reference = next(iter(bundles)) if reference is None else reference
     if reference not in work.methods:
         raise EARError(f"reference {reference!r}", "no model has this name", f"Use one of {', '.join(work.methods)}")
@@ -146,10 +155,11 @@ def read_evaluation(out: Path) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, An
         raise EARError(out, f"it is no finished evaluation ({error})", "Run `ear evaluate` into it") from error
 
 
-def _checked(bundles: Mapping[str, Path], data: Path, out: Path, split: str, shape_model: bool) -> _Work:
+def _checked(bundles: Mapping[str, Path], data: Path, out: Path, split: str, shape_model: bool, refine: bool) -> _Work:
     if not bundles:
         raise EARError("models", "there is none to evaluate", "Give at least one bundle")
-    folders = [_folder_name(method) for method in (*bundles, *([SHAPE_MODEL] if shape_model else []))]
+    beside = [name + REFINED for name in bundles] if refine else []
+    folders = [_folder_name(method) for method in (*bundles, *beside, *([SHAPE_MODEL] if shape_model else []))]
     if len(set(folders)) < len(folders) or not all(folders):
         raise EARError("models", "two of their names cannot be told apart as folders", "Name them with --name")
     if split not in (*SPLITS, "all"):
@@ -165,7 +175,15 @@ def _checked(bundles: Mapping[str, Path], data: Path, out: Path, split: str, sha
         raise EARError(
             dataset.folder, "it has no scenes, which shape models are made of", "Prepare it without --no-scenes"
         )
-    return _Work(methods, shape_model, dataset, rows, split, out)
+    protocol, field = dataset.settings["protocol"], dataset.settings["field"]
+    if refine and (protocol, field) != ("isolated", "cube"):
+        raise EARError(
+            dataset.folder,
+            f"its X-rays are of the protocol {protocol!r} and the field {field!r}; refinement needs cubes, and X-rays "
+            "that show nothing but the vertebra",
+            "Leave out --refine, or prepare with --protocol isolated --field cube",
+        )
+    return _Work(methods, shape_model, refine, dataset, rows, split, out)
 
 
 def _rows(
@@ -209,14 +227,20 @@ class _Method:
 def _methods(work: _Work, device: str) -> Iterator[_Method]:
     data, rows = work.dataset, work.rows
     for name, bundle in work.methods.items():
-        yield _Method(
-            name, bundle.card.name, bundle.sha256, rows, partial(predictions, bundle, data, rows, device=device)
-        )
+        rebuild = partial(predictions, bundle, data, rows, device=device)
+        yield _Method(name, bundle.card.name, bundle.sha256, rows, rebuild)
+        if work.refine:
+            key = hashlib.sha256(f"{REFINED} {_REFINEMENT_VERSION} {bundle.sha256}".encode()).hexdigest()
+            yield _Method(name + REFINED, bundle.card.name, key, rows, partial(_refined, rebuild, data))
     if work.shape_model:
         trained = Counter(group_of(row.level) for row in data.rows_of("train"))
         known = tuple(row for row in rows if (group := group_of(row.level)) and trained[group] > 1)
         key = hashlib.sha256(f"{SHAPE_MODEL} {_SHAPE_MODEL_VERSION} {data.fingerprint}".encode()).hexdigest()
         yield _Method(SHAPE_MODEL, SHAPE_MODEL, key, known, lambda: shape_predictions(data, known, group_models(data)))
+
+
+def _refined(rebuild: Callable[[], Iterator[Prediction]], data: PreparedDataset) -> Iterator[Prediction]:
+    return refined_predictions(rebuild(), data)
 
 
 def _inputs(work: _Work) -> dict[str, Any]:

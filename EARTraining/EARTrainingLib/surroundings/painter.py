@@ -100,22 +100,43 @@ class Painter:
         """Paint an ellipsoid, or a shell of it, mm to both sides of its surface; within: where this is negative."""
         (x, y, z), (a, b, c) = np.asarray(centre, float), np.asarray(radii, float)
         spare = VOXEL_MM + (shell_mm or 0.0)
-        i, j, k = (
-            slice(*np.searchsorted(axis.flatten().numpy(), (middle - half - spare, middle + half + spare)))
-            for axis, middle, half in zip((self.x, self.y, self.z), (x, y, z), (a, b, c), strict=True)
-        )
+        box = self.box((x, y, z), np.add((a, b, c), spare))
+        k, j, i = box
         parts = ((self.x[..., i] - x) / a) ** 2, ((self.y[:, j] - y) / b) ** 2, ((self.z[k] - z) / c) ** 2
         distance = ((parts[0] + parts[1] + parts[2]).sqrt() - 1) * min(a, b, c)
         if shell_mm is not None:
             distance = distance.abs() - shell_mm
         if within is not None:
-            distance = torch.maximum(distance, within.expand(self.shape)[k, j, i])
-        self.paint(distance, hu, (k, j, i))
+            distance = torch.maximum(distance, within.expand(self.shape)[box])
+        self.paint(distance, hu, box)
+
+    def block(self, centre: ArrayLike, radii: ArrayLike, lean_deg: float, hu: float) -> None:
+        """Paint a block with round corners, half sides in mm along R, A and S before its top leans to the front."""
+        (x, y, z), (a, b, c) = np.asarray(centre, float), np.asarray(radii, float)
+        if min(a, b, c) <= 0:
+            return
+        reach = np.array([a, np.hypot(b, c), np.hypot(b, c)]) + VOXEL_MM
+        box = self.box((x, y, z), reach)
+        k, j, i = box
+        cos, sin = np.cos(np.radians(lean_deg)), np.sin(np.radians(lean_deg))
+        r, forward, up = self.x[..., i] - x, self.y[:, j] - y, self.z[k] - z
+        along, across = cos * up + sin * forward, cos * forward - sin * up
+        share = ((r / a).abs() ** 3 + (across / b).abs() ** 3 + (along / c).abs() ** 3) ** (1 / 3)
+        self.paint((share - 1) * min(a, b, c), hu, box)
 
     def paint(self, distance: torch.Tensor, hu: float | torch.Tensor, box: Box = (_ALL, _ALL, _ALL)) -> None:
         """HU wherever a distance is negative, half a voxel of partial volume around it; box (k, j, i): only there."""
         part = self.hu[box]
         part.lerp_(torch.as_tensor(hu, dtype=part.dtype).expand(part.shape), (0.5 - distance / VOXEL_MM).clamp_(0, 1))
+
+    def box(self, centre: ArrayLike, half: ArrayLike) -> Box:
+        """The voxels within half sides of a place, (R, A, S) in mm: slices (k, j, i)."""
+        low, high = np.subtract(centre, half), np.add(centre, half)
+        i, j, k = (
+            slice(*np.searchsorted(axis.flatten().numpy(), (low[n], high[n])))
+            for n, axis in enumerate((self.x, self.y, self.z))
+        )
+        return k, j, i
 
     def strand(self, points: NDArray[np.float64], radius_mm: float, hu: float) -> None:
         """A round strand of bone along a line of points (N, 3) in mm from the vertebra."""

@@ -7,6 +7,7 @@ import torch
 
 from ..datasets.scenes import AIR_HU
 from .painter import MUSCLE_HU, REACH_MM, VOXEL_MM, Painter
+from .pelvis import paint_pelvis
 
 FAT_HU, GAS_HU = -100.0, -1000.0
 
@@ -138,32 +139,9 @@ class Trunk(Painter):
             self.ellipsoid(blade, (42, 5, 60), 0.6 * hu)
             collar = np.array([[12, 70, self.at("T2")], [60, 55, self.at("T1")], [140, -5, self.at("C7")]])
             self.strand(collar * (side, 1, 1), 6.0, hu)
-            wing = (side * self.uniform(78, 92), self.uniform(-25, 5), self.at("L5") - self.uniform(50, 75))
-            size, thick = self.rng.uniform((42, 58, 68), (58, 74, 84)), self.uniform(2.5, 4.5)
-            self.ellipsoid(wing, size, hu, shell_mm=thick, within=20 - self.x * side)
             jaw = np.array([[6, 85, -8], [32, 70, -4], [46, 35, 4], [50, 12, 40]])
             jaw[:, 2] += round(self.at("C3"))
             self.strand(jaw * (side, 1, 1), 6.0, 1.5 * hu)
-        self._sacrum(hu)
+        paint_pelvis(self, hu)
         skull = (0.0, self.uniform(5, 25), self.at("C1") + self.uniform(78, 88))
         self.ellipsoid(skull, (68, 88, 74), 1000.0, shell_mm=3.5)
-
-    def _sacrum(self, hu: float) -> None:
-        """Its body, wings, lower half and crest under and behind the last vertebra, and the hip bones beside it."""
-        size, core, shell = self.uniform(0.88, 1.12), self.uniform(60, 260), self.uniform(2.0, 3.5)
-        low = self.at("L5")
-        base = np.array([0.0, self.spine(low) + self.uniform(-4, 4), low + self.uniform(-4, 3)])
-        parts = (
-            ((0, -9, -36), (26, 17, 15)),
-            ((34, -16, -38), (24, 15, 22)),
-            ((0, -25, -58), (38, 12, 24)),
-            ((0, -42, -84), (28, 10, 22)),
-            ((0, -44, -46), (7, 9, 26)),
-        )
-        for place, radii in parts:
-            for side in (-1.0, 1.0) if place[0] else (1.0,):
-                middle = base + size * np.multiply(place, (side, 1, 1))
-                self.ellipsoid(middle, size * np.array(radii), core)
-                self.ellipsoid(middle, size * np.array(radii), hu, shell_mm=shell / 2)
-        for side in (-1.0, 1.0):
-            self.ellipsoid(base + size * np.array((side * 54, -40, -48)), size * np.array((8, 30, 42)), 0.7 * hu)
