@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from . import angles, comparison, losses, modules
+from . import angles, changes, comparison, losses, modules
 
-STUDIES = {study.name: study for study in (comparison.STUDY, modules.STUDY, losses.STUDY, angles.STUDY)}
+STUDIES = {study.name: study for study in (comparison.STUDY, modules.STUDY, losses.STUDY, angles.STUDY, changes.STUDY)}

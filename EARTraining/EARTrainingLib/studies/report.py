@@ -20,6 +20,8 @@ from .overview import draw_overview
 from .study import FAILED, FINISHED, Finished, Run, parameters
 from .texts import TextTable, document, latex_document, write_text
 
+_ELSEWHERE = "from other data and other X-rays: compare the order only."
+
 #: What a surgeon reads, beside what a model costs.
 SURFACES = ("assd_mm", "hd95_mm", "nsd_2mm")
 
@@ -29,12 +31,13 @@ class StoredReport:
     """Evaluates the models of a study and writes its table and figures.
 
     reference: run that the others are compared with, and by which vertebrae are chosen for figures. paper: what the
-    paper prints, run -> metric -> value; table: where. figures: file of the evaluation -> figure of the paper.
+    paper prints, run -> metric -> value, none for a study that is not the paper's; table: where. figures: file of the
+    evaluation -> figure of the paper.
     """
 
     reference: str
-    paper: Mapping[str, Mapping[str, float]]
-    table: str
+    paper: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    table: str = ""
     figures: Mapping[str, str] = field(default_factory=dict)
 
     def __call__(self, finished: Finished, device: str, jobs: int, progress: Progress | None) -> list[Path]:
@@ -48,20 +51,21 @@ class StoredReport:
             device=device,
             reference=reference,
             jobs=jobs,
-            printed=self.paper,
+            printed=self.paper or None,
             progress=progress,
         )
         summary, _, said = read_evaluation(folder)
         summary = summary[summary["scope"] == "all"]
         notes = [
             *caption(finished, summary),
-            f"Rows of the paper ({self.table}) are from other data and other X-rays: compare the order only.",
+            *([f"Rows of the paper ({self.table}) are {_ELSEWHERE}"] if self.paper else []),
             *said["notes"],
             "evaluation/table.md has the intervals of the differences to "
             f"{reference}, vertebra by vertebra, and evaluation/rows.csv every vertebra.",
         ]
         tables = [self._quality(finished, summary), self._cost(finished, summary)]
-        drawn = {"overview.png": "Means with their 95 % intervals. Diamonds: the paper's values, on other data."}
+        diamonds = " Diamonds: the paper's values, on other data." if self.paper else ""
+        drawn = {"overview.png": f"Means with their 95 % intervals.{diamonds}"}
         draw_overview(
             out / "overview.png", summary, [run.name for run in finished.runs], self.paper, finished.scale.note
         )

@@ -75,6 +75,7 @@ class TestList:
             "modules": "Table 2",
             "losses": "Table 3",
             "angles": "Fig. 11",
+            "changes": "beyond the paper",
         }.items():
             assert words.index(name) < words.index(of)
 
@@ -88,7 +89,7 @@ class TestRefused:
     @pytest.mark.parametrize(
         ("arguments", "words"),
         [
-            (["-o", "out"], ["no study was named", "comparison, modules, losses, angles"]),
+            (["-o", "out"], ["no study was named", "comparison, modules, losses, angles, changes"]),
             (["ablation", "-o", "out"], ["ablation", "Use one of comparison"]),
             (["losses"], ["--output", "-o"]),
             (["losses", "-o", "out", "--scale", "big"], ["scale 'big'", "tiny, small, paper"]),

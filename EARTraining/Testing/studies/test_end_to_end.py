@@ -63,7 +63,7 @@ def ran(data, tmp_path_factory):
             trained: list[str] = []
             with pytest.MonkeyPatch.context() as patch:
                 patch.setattr(running, "train", lambda *a, **k: trained.append(k["name"]) or train(*a, **k))
-                if name == "losses":  # its figures are those of the modules
+                if name in ("losses", "changes"):  # their figures are those of the modules
                     patch.setattr(evaluate, "draw_figures", lambda *_, **__: ({}, []))
                 with pytest.raises(KeyboardInterrupt):
                     run_study(STUDIES[name], order, say=stop_at_second)
@@ -114,7 +114,7 @@ class TestEvery:
         assert kept() == before
 
 
-@pytest.mark.parametrize("name", ["comparison", "modules", "losses"])
+@pytest.mark.parametrize("name", ["comparison", "modules", "losses", "changes"])
 class TestTables:
     def test_means_are_those_of_the_rows(self, ran, name):
         table, rows = ran(name).table.set_index("run"), ran(name).rows
@@ -130,6 +130,10 @@ class TestTables:
                 assert math.isnan(table.loc[run, "assd_mm"])
 
     def test_the_paper_stands_beside(self, ran, name):
+        if name == "changes":
+            assert "Rows of the paper" not in ran(name).text
+            assert "diamonds" not in ran(name).text.lower()
+            return
         run, metric, value, where = {
             "comparison": ("EAR", "psnr_hu4096", 23.76, "Table 1"),
             "modules": ("+FEM", "fd_minmax", 0.3125, "Table 2"),

@@ -8,7 +8,7 @@ import pytest
 from EARReconstructionLib.errors import EARError
 from EARTrainingLib.deformation import UNDEFORMED
 from EARTrainingLib.projection.acquisition import ACQUISITIONS
-from EARTrainingLib.studies import angles, comparison, losses, modules
+from EARTrainingLib.studies import angles, changes, comparison, losses, modules
 from EARTrainingLib.studies.registry import STUDIES
 from EARTrainingLib.studies.scales import SCALES, StudyError
 from EARTrainingLib.studies.study import Run, parameters, shared_recipe
@@ -45,7 +45,7 @@ class TestAll:
     def test_the_paper_s_scale_is_the_paper_s_recipe(self, study, planned_data):
         for recipe in plan(study, planned_data).values():
             named = {name.split(".")[0] for name in PRESETS["paper"].differences(recipe)}
-            assert named <= {"architecture", "arguments", "losses", "lift", "xrays", "simulation"}
+            assert named <= {"architecture", "arguments", "losses", "lift", "xrays", "simulation", "ema"}
             assert recipe.epochs == 100
             assert (recipe.optimizer, recipe.learning_rate, recipe.batch_size) == ("adam", 0.01, 2)
 
@@ -188,3 +188,22 @@ class TestAngles:
 
     def test_three_angles_are_enough_to_see_that_it_runs(self, planned_data):
         assert list(plan(angles.STUDY, planned_data, "tiny")) == ["60°", "90°", "140°", "any angle"]
+
+
+class TestChanges:
+    def test_each_run_changes_one_thing(self, planned_data):
+        recipes = plan(changes.STUDY, planned_data, preset="ours")
+        first = recipes[changes.PRINTED]
+        assert (first.lift, first.ema, first.architecture) == ("replicate", None, "EAR")
+        assert (first.losses.dice, first.losses.attention, first.losses.frequency_high_pass) == (0, 0, 0)
+        changed = {name: list(first.differences(recipe)) for name, recipe in recipes.items()}
+        assert changed.pop(changes.PRINTED) == []
+        assert all(len(names) == 1 for names in changed.values())
+        assert changed["back-projection"] == ["lift"]
+        assert changed["stem of stride 1"] == ["arguments.stem_stride"]
+        assert changed["high-pass"] == ["losses.frequency_high_pass"]
+        assert changed["supervised edges"] == ["losses.attention"]
+        assert changed["averaged weights"] == ["ema"]
+
+    def test_it_prints_nothing_of_the_paper(self):
+        assert not changes.STUDY.report.paper
