@@ -2,7 +2,7 @@
 
     python scripts/compare_lifts.py copied.safetensors back-projected.safetensors --data data -o lifts.png
 
-Rebuilds the test vertebrae of a prepared data set from X-rays that are made for it, without noise: with views so many
+Rebuilds vertebrae of a prepared data set from X-rays that are made for it, without noise: with views so many
 degrees apart, or so far off the central ray along the body's axis, as most vertebrae of a long film are. Writes a
 picture, and its numbers beside it (CSV). The lift is that of each bundle; its name is that of its file.
 """
@@ -57,6 +57,7 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, required=True)
     parser.add_argument("--angles", nargs="+", type=float, default=[60, 75, 90, 105, 120, 140])
     parser.add_argument("--below", nargs="+", type=float, default=[0, 100, 200], help="mm off the central ray")
+    parser.add_argument("--split", default="test")
     options = parser.parse_args()
     dataset = PreparedDataset.open(options.data)
     places = [(angle, 0.0) for angle in options.angles] + [(90.0, below) for below in options.below if below]
@@ -64,7 +65,7 @@ def main() -> None:
     for path in options.bundles:
         bundle = load_bundle(path)
         for angle, below in places:
-            found = dice(bundle, dataset, Exactly(apart_deg=angle, below_mm=below))
+            found = dice(bundle, dataset, options.split, Exactly(apart_deg=angle, below_mm=below))
             rows += [{"model": path.stem, "angle_deg": angle, "below_mm": below, "id": i, "dice": d} for i, d in found]
             print(f"{path.stem}: {angle:g} degrees, {below:g} mm off: Dice {np.mean([d for _, d in found]):.3f}")
     frame = pd.DataFrame(rows)
@@ -72,11 +73,11 @@ def main() -> None:
     draw(frame, options.output)
 
 
-def dice(bundle: Bundle, dataset: PreparedDataset, acquisition: Exactly) -> list[tuple[str, float]]:
-    """Of each test vertebra, at the model's threshold."""
+def dice(bundle: Bundle, dataset: PreparedDataset, split: str, acquisition: Exactly) -> list[tuple[str, float]]:
+    """Of each vertebra of a split, at the model's threshold."""
     protocol = str(dataset.settings["protocol"])
     simulation = Simulation(protocol, acquisition, UNDEFORMED, soft_tissue=0.0, surroundings=0.0)
-    samples = Samples(dataset, "test", lift=bundle.card.lift, simulation=simulation, random=False, seed=0)
+    samples = Samples(dataset, split, lift=bundle.card.lift, simulation=simulation, random=False, seed=0)
     network = bundle.network()
     found = []
     for number in range(len(samples)):

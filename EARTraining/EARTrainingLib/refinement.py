@@ -19,7 +19,7 @@ from torch import Tensor
 
 from .datasets.prepared import PreparedDataset
 from .evaluation.prediction import Prediction
-from .projection.materials import material_densities
+from .projection.materials import density_from_hu
 from .projection.raymarcher import project
 from .samples import stored_sample
 from .shape_model.fit import dissimilarity
@@ -30,8 +30,8 @@ CELL_MM, STEPS, STEP_MM = 16.0, 30, 0.2
 #: Cost of a mean squared move of 1 mm, and of a mean squared strain of 1, beside correlations of 1 at best.
 MOVE_COST, STRAIN_COST = 0.02, 1.0
 
-#: How much more than soft tissue a gram of bone attenuates at 60 to 80 kV.
-BONE_WEIGHT = 1.6
+#: Voxels below this, in a soft step of this width, cast no shadow, HU: what a network draws faintly is not there.
+AIR_HU, AIR_STEP_HU = -500.0, 100.0
 
 
 def refine(volume_hu: Tensor, images: Tensor, views: Sequence[View], ras_from_ijk: Affine, spacing_mm: float) -> Tensor:
@@ -45,8 +45,8 @@ def refine(volume_hu: Tensor, images: Tensor, views: Sequence[View], ras_from_ij
     for _ in range(STEPS):
         optimiser.zero_grad()
         moved_mm = _smooth(moves, volume_hu)
-        soft, bone = project(material_densities(_bent(volume_hu, moved_mm, spacing_mm)), ras_from_ijk, views).unbind(1)
-        unlike = dissimilarity(soft + BONE_WEIGHT * bone, images)
+        shadows = project(_density(_bent(volume_hu, moved_mm, spacing_mm))[None], ras_from_ijk, views)[:, 0]
+        unlike = dissimilarity(shadows, images)
         strain = sum((moved_mm.diff(dim=axis) / spacing_mm).square().mean() for axis in (2, 3, 4))
         (unlike + MOVE_COST * moved_mm.square().mean() + STRAIN_COST * strain).backward()
         optimiser.step()
@@ -62,6 +62,11 @@ def refined_predictions(found: Iterable[Prediction], dataset: PreparedDataset) -
         volume = torch.from_numpy(one.volume_hu)
         bent = refine(volume, images, dataset.xrays(row).views, one.truth.ras_from_ijk, dataset.spacing_mm)
         yield replace(one, volume_hu=bent.numpy())
+
+
+def _density(volume_hu: Tensor) -> Tensor:
+    """g/cm3 of what casts a shadow."""
+    return density_from_hu(volume_hu) * torch.sigmoid((volume_hu - AIR_HU) / AIR_STEP_HU)
 
 
 def _smooth(moves: Tensor, volume: Tensor) -> Tensor:

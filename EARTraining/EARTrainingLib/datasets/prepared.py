@@ -104,7 +104,9 @@ class PreparedDataset:
         rows = tuple(row for row in self.rows if row.split == split)
         if not rows:
             raise DatasetError(
-                self.folder, f"it has no vertebra in the split {split!r}", "Prepare more patients, or edit split.csv"
+                self.folder,
+                f"it has no vertebra in the split {split!r}",
+                "Prepare more patients, or edit split.csv and run the same `ear prepare` again",
             )
         return rows
 
