@@ -44,7 +44,7 @@ def train(
         str | None,
         typer.Option(
             help="What live X-rays show. isolated: the vertebra alone. column: all vertebrae. in-situ: all that the CT "
-            "holds; without a CT, a made-up body around the bones.",
+            "holds; without a CT, a made-up body around the bones. Default: what those of the data set show.",
             rich_help_panel=RECIPE,
         ),
     ] = None,
@@ -100,8 +100,7 @@ def train(
             "compile": compiled,
         }
         recipe = _recipe(preset, given, settings or [])
-        if protocol is not None:
-            _check_protocol(recipe, data, protocol)
+        recipe = _with_protocol(recipe, data, protocol, settings or [])
         with _told(progress_json, quiet=as_json) as tell:
             path = run(
                 recipe,
@@ -146,17 +145,22 @@ def _recipe(preset: str, given: dict[str, Any], settings: list[str]) -> Recipe:
     return PRESETS[preset].with_overrides([*options, *settings])
 
 
-def _check_protocol(recipe: Recipe, data: Path, protocol: str) -> None:
-    """X-rays on disk show what they show."""
+def _with_protocol(recipe: Recipe, data: Path, protocol: str | None, settings: list[str]) -> Recipe:
+    """Live X-rays show what those of the data show, unless something else is asked for."""
     from ..datasets.prepared import PreparedDataset
     from ..training.errors import RecipeError
 
-    if recipe.xrays == "disk" and (there := PreparedDataset.open(data).settings["protocol"]) != protocol:
+    there = str(PreparedDataset.open(data).settings["protocol"])
+    if recipe.xrays == "live":
+        asked = protocol is not None or any(one.startswith("simulation.protocol=") for one in settings)
+        return recipe if asked else recipe.with_overrides([f"simulation.protocol={there}"])
+    if protocol is not None and protocol != there:
         raise RecipeError(
             f"--protocol {protocol}",
             f"the X-rays in {data} were made with the protocol {there!r}",
             "Train with --xrays live, or prepare the data with that protocol",
         )
+    return recipe
 
 
 @contextmanager

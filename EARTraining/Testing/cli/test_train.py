@@ -78,6 +78,18 @@ class TestTrain:
             "channels_last": False,
         }
 
+    @pytest.mark.parametrize(
+        ("asked", "shown"),
+        [
+            ([], "isolated"),
+            (["--protocol", "in-situ"], "in-situ"),
+            (["--set", "simulation.protocol=column"], "column"),
+        ],
+    )
+    def test_live_x_rays_show_what_those_of_the_data_show(self, ear, data, tmp_path, asked, shown):
+        ear("train", data, "-o", tmp_path, *SMALL, "--xrays", "live", *asked, "--max-time", "00:00:00")
+        assert recipe_of(tmp_path)["simulation"]["protocol"] == shown
+
     def test_no_average(self, ear, data, tmp_path):
         ear("train", data, "-o", tmp_path, *SMALL, "--ema", 0, "--max-time", "00:00:00")
         assert recipe_of(tmp_path)["ema"] is None
