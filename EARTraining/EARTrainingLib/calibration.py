@@ -5,7 +5,6 @@ The X-rays are those of a prepared data set, noise included; all else is what `e
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,7 +27,7 @@ from scipy.stats import spearmanr
 from .datasets.manifest import Row
 from .datasets.prepared import PreparedDataset
 from .evaluation.prediction import Truth, check_fit
-from .samples import stored_sample
+from .samples import noise_seed, stored_sample
 
 #: A spread that means itself: what is measured before anything is calibrated.
 AS_IT_IS: Calibration = ((0.0, 0.0), (2 * FAR_MM, 2 * FAR_MM))
@@ -130,7 +129,7 @@ def reliability(expected_mm: pd.Series, error_mm: pd.Series) -> Reliability:
 
 def _reconstruction(bundle: Bundle, dataset: PreparedDataset, row: Row, device: str) -> Reconstruction:
     """A row as the product rebuilds it from its stored X-rays, with the raw spread in place of an expected error."""
-    images = stored_sample(dataset, row, bundle.card.lift, seed=(zlib.crc32(row.id.encode()),)).images.numpy()
+    images = stored_sample(dataset, row, bundle.card.lift, seed=noise_seed(row)).images.numpy()
     geometry = BiplanarGeometry(*dataset.xrays(row).views)
     frontal, lateral = (
         Radiograph(image, "attenuation", v.pixel_mm, role, (v.alpha_deg, v.beta_deg), v, Path(f"{row.id} {role}"))

@@ -8,7 +8,6 @@ show the vertebra and nothing else. Among neighbours and soft tissue it does har
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
@@ -21,7 +20,7 @@ from .datasets.prepared import PreparedDataset
 from .evaluation.prediction import Prediction
 from .projection.materials import density_from_hu
 from .projection.raymarcher import project
-from .samples import stored_sample
+from .samples import noise_seed, stored_sample
 from .shape_model.fit import dissimilarity
 
 #: Distance between the points that move, mm; and how many steps of which size, mm.
@@ -37,7 +36,7 @@ AIR_HU, AIR_STEP_HU = -500.0, 100.0
 def refine(volume_hu: Tensor, images: Tensor, views: Sequence[View], ras_from_ijk: Affine, spacing_mm: float) -> Tensor:
     """A volume (N, N, N) in HU, bent towards two images of -log(I/I0) (2, H, W), of any gain and offset.
 
-    views: of the images. ras_from_ijk: of the volume, voxels of spacing_mm. Nothing random is in it.
+    views: of the images. ras_from_ijk: of the volume, voxels of spacing_mm. All on the CPU. Nothing random is in it.
     """
     points = round(max(volume_hu.shape) * spacing_mm / CELL_MM) + 1
     moves = torch.zeros(1, 3, points, points, points, requires_grad=True)
@@ -58,7 +57,7 @@ def refined_predictions(found: Iterable[Prediction], dataset: PreparedDataset) -
     """Predictions on a prepared data set, each refined with the X-rays that it was made from, noise included."""
     for one in found:
         row = one.truth.row
-        images = stored_sample(dataset, row, "replicate", seed=(zlib.crc32(row.id.encode()),)).images
+        images = stored_sample(dataset, row, "replicate", seed=noise_seed(row)).images
         volume = torch.from_numpy(one.volume_hu)
         bent = refine(volume, images, dataset.xrays(row).views, one.truth.ras_from_ijk, dataset.spacing_mm)
         yield replace(one, volume_hu=bent.numpy())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -17,7 +18,7 @@ from .datasets.prepared import PreparedDataset, StoredXrays
 from .datasets.scenes import Scene
 from .simulation import Sample, Simulation, simulate, xray_images
 
-__all__ = ["Raw", "Sample", "Samples", "stacked", "stored_sample"]
+__all__ = ["Raw", "Sample", "Samples", "noise_seed", "stacked", "stored_sample"]
 
 
 class Stored(NamedTuple):
@@ -112,6 +113,11 @@ class Samples(Dataset[Sample]):
 def stored_sample(dataset: PreparedDataset, row: Row, kind: str, seed: tuple[int, ...] | None = None) -> Sample:
     """A vertebra with its X-rays from disk; their photon noise comes from the seed, None for no noise."""
     return _from_stored(_stored(dataset, row), kind, seed, torch.device("cpu"))
+
+
+def noise_seed(row: Row) -> tuple[int, ...]:
+    """Follows from the vertebra's id: whatever is measured on stored X-rays sees the same noise, at every run."""
+    return (zlib.crc32(row.id.encode()),)
 
 
 def stacked(samples: Sequence[Sample]) -> Sample:

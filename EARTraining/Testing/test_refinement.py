@@ -2,23 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
-from pathlib import Path
-from typing import Any
-
-import numpy as np
 import pytest
 import torch
-from EARReconstructionLib.bundle import save_bundle
-from EARReconstructionLib.errors import EARError
 from EARReconstructionLib.geometry import View, crop_view, cube_affine
-from EARReconstructionLib.model_card import ModelCard
-from EARReconstructionLib.networks import build
 from EARTrainingLib import refinement as module
-from EARTrainingLib.datasets.prepared import PreparedDataset
-from EARTrainingLib.evaluation import evaluate as evaluate_module
-from EARTrainingLib.evaluation.evaluate import evaluate
-from EARTrainingLib.evaluation.prediction import Prediction, Truth
 from EARTrainingLib.projection.materials import material_densities
 from EARTrainingLib.projection.raymarcher import project
 from EARTrainingLib.refinement import refine
@@ -105,81 +92,6 @@ def test_it_keeps_what_it_is_given(views: list[View]) -> None:
     assert not found.requires_grad
     assert found.amin() > start.amin() - 1  # nothing but interpolated
     assert found.amax() < start.amax() + 1
-
-
-PEOPLE = (("p1", "train", "VerSe20", ("L1",)), ("p4", "test", "VerSe20", ("L1", "L2")))
-
-
-class TestEvaluate:
-    """`ear evaluate --refine`."""
-
-    @pytest.fixture
-    def dataset(self, tmp_path: Path, small_dataset: Any) -> PreparedDataset:
-        return PreparedDataset.open(small_dataset.write_dataset(tmp_path / "data", PEOPLE))
-
-    @pytest.fixture
-    def model(self, tmp_path: Path) -> Path:
-        card = ModelCard(
-            name="net",
-            architecture="E2E",
-            arguments={"width": 2},
-            size=32,
-            spacing_mm=3.0,
-            lift="backproject",
-            hu_mean=-900.0,
-            hu_sd=300.0,
-            threshold_hu=-350.0,
-            angle_range_deg=(80.0, 100.0),
-            sod_range_mm=(900.0, 1100.0),
-            protocol="isolated",
-            levels=("L1", "L2"),
-            data_licence="CC0",
-        )
-        path = save_bundle(tmp_path / "net.safetensors", card, build("E2E", width=2)).path
-        assert path is not None
-        return path
-
-    @pytest.fixture
-    def shifted(self, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-        """Predictions that are the truth, one voxel too far to the right; yields what was asked for."""
-        asked = []
-
-        def predictions(_bundle: Any, dataset: PreparedDataset, rows: Any, **_: Any) -> Any:
-            for row in rows:
-                asked.append(row.id)
-                truth = Truth.read(dataset, row)
-                yield Prediction(truth, np.roll(truth.volume_hu, 1, axis=2), None, THRESHOLD_HU)
-
-        monkeypatch.setattr(evaluate_module, "predictions", predictions)
-        return asked
-
-    def test_each_model_stands_beside_itself(
-        self, dataset: PreparedDataset, model: Path, shifted: list[str], tmp_path: Path
-    ) -> None:
-        """The stored X-rays bring the truth's shape back to where it was."""
-        rows = evaluate({"net": model}, dataset.folder, tmp_path / "out", figures=False, refine=True, device="cpu")
-        assert rows["method"].tolist() == ["net"] * 2 + ["net, refined"] * 2
-        mean = rows.groupby("method")[["dice", "assd_mm"]].mean()
-        assert mean.loc["net, refined", "dice"] > mean.loc["net", "dice"] + 0.03
-        assert mean.loc["net, refined", "assd_mm"] < 0.6 * mean.loc["net", "assd_mm"]
-        assert len(shifted) == 4
-        evaluate({"net": model}, dataset.folder, tmp_path / "out", figures=False, refine=True, device="cpu")
-        assert len(shifted) == 4  # both are kept
-
-    @pytest.mark.parametrize("changed", [{"protocol": "column"}, {"protocol": "in-situ"}])
-    def test_x_rays_of_more_than_the_vertebra_are_refused(
-        self,
-        dataset: PreparedDataset,
-        model: Path,
-        tmp_path: Path,
-        changed: dict[str, str],
-        monkeypatch: pytest.MonkeyPatch,
-    ) -> None:
-        other = dataclasses.replace(dataset, settings={**dataset.settings, **changed})
-        monkeypatch.setattr(PreparedDataset, "open", lambda _folder: other)
-        with pytest.raises(EARError, match=r"(?s)data.*show nothing but the vertebra.*--refine"):
-            evaluate({"net": model}, dataset.folder, tmp_path / "out", refine=True)
-        assert not (tmp_path / "out").exists()
 
 
 def test_the_steps_are_smooth(views: list[View]) -> None:

@@ -152,7 +152,7 @@ def _with_protocol(recipe: Recipe, data: Path, protocol: str | None, settings: l
 
     there = str(PreparedDataset.open(data).settings["protocol"])
     if recipe.xrays == "live":
-        asked = protocol is not None or any(one.startswith("simulation.protocol=") for one in settings)
+        asked = protocol is not None or any(one.startswith(("simulation.protocol=", "simulation=")) for one in settings)
         return recipe if asked else recipe.with_overrides([f"simulation.protocol={there}"])
     if protocol is not None and protocol != there:
         raise RecipeError(

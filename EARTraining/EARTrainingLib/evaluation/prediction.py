@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -33,7 +32,7 @@ from vtkmodules.vtkCommonDataModel import vtkPolyData
 
 from ..datasets.manifest import Row
 from ..datasets.prepared import PreparedDataset
-from ..samples import stored_sample
+from ..samples import noise_seed, stored_sample
 
 #: Relative difference of two voxel sizes that count as one.
 _SAME_SPACING = 1e-3
@@ -187,7 +186,7 @@ def write_prediction(path: Path, prediction: Prediction, model: str) -> None:
 
 def _read(dataset: PreparedDataset, row: Row, bundle: Bundle) -> tuple[Truth, NetworkInput]:
     truth = Truth.read(dataset, row)
-    sample = stored_sample(dataset, row, bundle.card.lift, seed=(zlib.crc32(row.id.encode()),))
+    sample = stored_sample(dataset, row, bundle.card.lift, seed=noise_seed(row))
     return truth, NetworkInput(sample.images, sample.lifted, truth.ras_from_ijk, (1.0, 1.0))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -14,7 +13,7 @@ from ..datasets.prepared import PreparedDataset
 from ..datasets.readers.scan import DatasetError
 from ..datasets.scenes import AIR_HU
 from ..evaluation.prediction import Prediction, Truth
-from ..samples import stored_sample
+from ..samples import noise_seed, stored_sample
 from .fit import fit, occupancy
 from .model import ShapeModel, shape_model
 
@@ -67,7 +66,7 @@ def shape_predictions(
         if group is None or group not in models:
             raise DatasetError(row.id, f"no shape model knows {row.level}", "Leave it out, or train on such vertebrae")
         truth, views = Truth.read(dataset, row), dataset.xrays(row).views
-        images = stored_sample(dataset, row, "replicate", seed=(zlib.crc32(row.id.encode()),)).images
+        images = stored_sample(dataset, row, "replicate", seed=noise_seed(row)).images
         found = fit(models[group], images, views, truth.ras_from_ijk)
         inside = occupancy(found.distance_mm, dataset.spacing_mm).numpy()
         yield Prediction(truth, (AIR_HU + (BONE_HU - AIR_HU) * inside).astype(np.float32), None, THRESHOLD_HU)

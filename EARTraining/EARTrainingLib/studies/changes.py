@@ -14,8 +14,17 @@ from .study import Run, Study, with_network
 #: The reference: images copied along their rays' axis, eq. 10 as printed, the weights of the last step.
 PRINTED = "as printed"
 
-#: Decay of the averaged weights: over the last 200 steps or so.
-EMA = 0.995
+#: Each run has one setting that is not the reference's.
+CHANGES = {
+    "back-projection": "lift=backproject",
+    "stem of stride 1": "arguments.stem_stride=1",
+    "input shortcut": "arguments.input_shortcut=true",
+    "FEM, batch norm": "arguments.frequency_norm=batch",
+    "high-pass": "losses.frequency_high_pass=1",
+    "supervised edges": "losses.attention=0.1",
+    "Dice loss": "losses.dice=1",
+    "averaged weights": "ema=0.995",
+}
 
 
 def runs(recipe: Recipe, scale: Scale, dataset: PreparedDataset) -> Sequence[Run]:
@@ -23,24 +32,8 @@ def runs(recipe: Recipe, scale: Scale, dataset: PreparedDataset) -> Sequence[Run
     recipe = with_network(recipe, "EAR", scale, dataset)
     losses = replace(recipe.losses, attention=0.0, dice=0.0, frequency_high_pass=0.0)
     printed = replace(recipe, lift="replicate", ema=None, losses=losses)
-
-    def network(**argument: object) -> Recipe:
-        return replace(printed, arguments={**printed.arguments, **argument})
-
-    def loss(**weight: float) -> Recipe:
-        return replace(printed, losses=replace(losses, **weight))  # type: ignore[arg-type]
-
-    return [
-        Run(PRINTED, printed),
-        Run("back-projection", replace(printed, lift="backproject")),
-        Run("stem of stride 1", network(stem_stride=1)),
-        Run("input shortcut", network(input_shortcut=True)),
-        Run("FEM, batch norm", network(frequency_norm="batch")),
-        Run("high-pass", loss(frequency_high_pass=1.0)),
-        Run("supervised edges", loss(attention=0.1)),
-        Run("Dice loss", loss(dice=1.0)),
-        Run("averaged weights", replace(printed, ema=EMA)),
-    ]
+    changed = [Run(name, printed.with_overrides([setting])) for name, setting in CHANGES.items()]
+    return [Run(PRINTED, printed), *changed]
 
 
 STUDY = Study("changes", "One change at a time", "beyond the paper", runs, StoredReport(reference=PRINTED))

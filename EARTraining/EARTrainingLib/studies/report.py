@@ -20,8 +20,6 @@ from .overview import draw_overview
 from .study import FAILED, FINISHED, Finished, Run, parameters
 from .texts import TextTable, document, latex_document, write_text
 
-_ELSEWHERE = "from other data and other X-rays: compare the order only."
-
 #: What a surgeon reads, beside what a model costs.
 SURFACES = ("assd_mm", "hd95_mm", "nsd_2mm")
 
@@ -56,9 +54,10 @@ class StoredReport:
         )
         summary, _, said = read_evaluation(folder)
         summary = summary[summary["scope"] == "all"]
+        elsewhere = f"Rows of the paper ({self.table}) are from other data and other X-rays: compare the order only."
         notes = [
             *caption(finished, summary),
-            *([f"Rows of the paper ({self.table}) are {_ELSEWHERE}"] if self.paper else []),
+            *([elsewhere] if self.paper else []),
             *said["notes"],
             "evaluation/table.md has the intervals of the differences to "
             f"{reference}, vertebra by vertebra, and evaluation/rows.csv every vertebra.",

@@ -111,7 +111,10 @@ class Painter:
         self.paint(distance, hu, box)
 
     def block(self, centre: ArrayLike, radii: ArrayLike, lean_deg: float, hu: float) -> None:
-        """Paint a block with round corners, half sides in mm along R, A and S before its top leans to the front."""
+        """Paint a block with round corners, half sides in mm along R, A and S before its top leans to the front.
+
+        Nothing where a half side is 0 or less: the core of what is all cortex.
+        """
         (x, y, z), (a, b, c) = np.asarray(centre, float), np.asarray(radii, float)
         if min(a, b, c) <= 0:
             return

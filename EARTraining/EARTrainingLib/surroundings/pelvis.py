@@ -1,7 +1,7 @@
 """Sacrum and hip bones under and beside the last lumbar vertebra.
 
 In a lateral radiograph they lie over L4 and L5, and how much they hide depends on how thick they are: a hip bone is a
-plate of 5 to 9 mm that widens towards its crest and towards the sacrum. Places are those of a CT, measured from the
+plate of 4 to 8 mm that widens towards its crest and towards the sacrum. Places are those of a CT, measured from the
 middle of L5's body by eye; sacral slope, height of the crest and sizes are drawn from what adults have.
 """
 

@@ -20,7 +20,7 @@ from EARTrainingLib.evaluation.prediction import (
     predictions,
     write_prediction,
 )
-from EARTrainingLib.samples import stored_sample
+from EARTrainingLib.samples import noise_seed, stored_sample
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ class TestVolumes:
         made = list(predictions(bundle, dataset, rows, device="cpu"))
         assert [p.truth.row.id for p in made] == [row.id for row in rows]
         for p, row in zip(made[:2], rows, strict=False):
-            noisy = stored_sample(dataset, row, "backproject", (module.zlib.crc32(row.id.encode()),))
+            noisy = stored_sample(dataset, row, "backproject", noise_seed(row))
             with torch.inference_mode():
                 z = bundle.network()(noisy.lifted[None]).volume[0, 0].numpy()
             np.testing.assert_allclose(p.volume_hu, z * 300 - 900, rtol=0, atol=1e-2)
@@ -115,7 +115,7 @@ class TestMemory:
         assert memory.sizes == [4, 2, 1, 1, 1, 1, 1]
         assert [p.truth.row.id for p in made] == [row.id for row in rows]
         for p, row in zip(made, rows, strict=True):
-            sample = stored_sample(dataset, row, "backproject", (module.zlib.crc32(row.id.encode()),))
+            sample = stored_sample(dataset, row, "backproject", noise_seed(row))
             np.testing.assert_allclose(p.volume_hu, sample.lifted[0].numpy() * 300 - 900, atol=0.01)
 
     def test_one_that_does_not_fit_is_told(self, bundle, dataset, rows, monkeypatch):
