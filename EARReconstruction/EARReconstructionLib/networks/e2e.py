@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from .blocks.contrast import WINDOWS, local_contrast
 from .blocks.stages import ResidualBlock, UpConcat, conv_stage
 from .network import NetworkOutput, ReconstructionNetwork, require_volumes
 
@@ -18,17 +20,18 @@ class E2E(ReconstructionNetwork):
 
     Channels 8, 16, 32, 64, 128 at N^3 ... (N/16)^3 for `width` 8. Per level two Conv 3 with BN and ReLU and a
     residual, then max-pool 2; up with ConvTranspose 2, stride 2, concatenation and two Conv 3; a Conv 1 head.
+
+    `local_contrast` (ours) shows the first level the local contrast of the pair beside the pair.
     """
 
     input_kind = "volumes"
 
-    def __init__(self, in_channels: int = 2, width: int = 8) -> None:
-        super().__init__(in_channels=in_channels, width=width)
-        self.in_channels = in_channels
+    def __init__(self, in_channels: int = 2, width: int = 8, local_contrast: bool = False) -> None:
+        super().__init__(in_channels=in_channels, width=width, local_contrast=local_contrast)
+        self.in_channels, self.local_contrast = in_channels, local_contrast
+        seen = in_channels * (1 + len(WINDOWS)) if local_contrast else in_channels
         widths = [width * 2**level for level in range(LEVELS)]
-        self.encoder = nn.ModuleList(
-            ResidualBlock(*pair, activation="relu") for pair in pairwise([in_channels, *widths])
-        )
+        self.encoder = nn.ModuleList(ResidualBlock(*pair, activation="relu") for pair in pairwise([seen, *widths]))
         self.up = nn.ModuleList()
         self.decoder = nn.ModuleList()
         for channels in reversed(widths[:-1]):
@@ -43,6 +46,8 @@ class E2E(ReconstructionNetwork):
 
     def forward(self, x: Tensor) -> NetworkOutput:
         require_volumes(x, self.in_channels, divisor=2 ** (LEVELS - 1))
+        if self.local_contrast:
+            x = torch.cat([x, local_contrast(x)], 1)
         return NetworkOutput(self.head(self.decode(self.encode(x))[-1]))
 
     def encode(self, x: Tensor) -> list[Tensor]:

@@ -28,6 +28,7 @@ SMALL: list[tuple[str, dict[str, Any]]] = [
     ("PSR", {"size": SIZES["PSR"], "width": 1 / 32}),
     ("SIT", {"size": SIZES["SIT"]}),
     ("E2E", {"width": 4}),
+    ("E2E", {"width": 4, "local_contrast": True}),
     ("BX2S", {"width": 4}),
 ]
 EVERY_NETWORK = pytest.mark.parametrize(("name", "arguments"), SMALL, ids=lambda value: str(value))
@@ -55,6 +56,7 @@ def input_of(network: torch.nn.Module, batch: int, size: int) -> Tensor:
         ("PSR", {"width": 0.25}, 36_805_201, 37),
         ("SIT", {}, 8_826_272, 9),
         ("E2E", {}, 1_423_497, None),
+        ("E2E", {"local_contrast": True}, 1_424_393, None),
         ("BX2S", {}, 1_813_417, 1.8),
     ],
 )

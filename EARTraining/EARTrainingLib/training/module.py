@@ -16,6 +16,7 @@ from EARReconstructionLib.networks import build
 from EARReconstructionLib.networks.network import NetworkOutput, ReconstructionNetwork
 from EARReconstructionLib.volume_io import written_whole
 from torch import Tensor
+from torch.nn import functional
 
 from ..losses import bone_step, reconstruction_loss, total_loss
 from ..samples import Sample
@@ -210,13 +211,23 @@ def new_network(recipe: Recipe) -> ReconstructionNetwork:
 def _begin_with(network: ReconstructionNetwork, start: Path) -> None:
     bundle = load_bundle(start)
     try:
-        network.load_state_dict(bundle.network().state_dict())
+        network.load_state_dict(_widened(bundle.network().state_dict(), network.state_dict()))
     except RuntimeError as error:
         raise RecipeError(
             "start",
             f"the weights of {start} do not fit {type(network).__name__} with these arguments",
             f"Set architecture={bundle.card.architecture} and arguments={bundle.card.arguments}",
         ) from error
+
+
+def _widened(weights: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Weights, as wanted by convolutions that see further channels behind the old ones: these count for nothing yet."""
+    widened = dict(weights)
+    for name, value in weights.items():
+        shape = wanted[name].shape if name in wanted else value.shape
+        if value.dim() == 5 and shape[1] > value.shape[1] and shape[::2] == value.shape[::2]:
+            widened[name] = functional.pad(value, (0, 0) * 3 + (0, shape[1] - value.shape[1]))
+    return widened
 
 
 def follow(averaged: torch.nn.Module, network: torch.nn.Module, decay: float) -> None:

@@ -55,6 +55,20 @@ def test_is_resumed_with_what_it_has_learned(run, onward, checkpoint, assert_sam
     assert_same(whole, parts)
 
 
+def test_further_input_channels_count_for_nothing_at_first(run, normalising, tmp_path):
+    """So local contrast can be added to a network that has learned without it."""
+    wider = {"width": 4}
+    start = run(replace(normalising, arguments=wider), tmp_path / "before")
+    onward = replace(normalising, arguments=wider | {"local_contrast": True}, start=str(start), learning_rate=1e-12)
+    before, made = load_bundle(start), load_bundle(run(onward, tmp_path / "run"))
+    first = [name for name, weights in made.weights.items() if weights.shape != before.weights[name].shape]
+    assert len(first) == 2  # the first convolution and the residual beside it
+    for name in first:
+        old = made.weights[name][:, :2].float()
+        torch.testing.assert_close(old, before.weights[name].float(), rtol=2e-3, atol=1e-4)
+        assert not made.weights[name][:, 2:].any()
+
+
 @pytest.mark.parametrize("change", [{"arguments": {"width": 4}}, {"architecture": "Plain", "arguments": {}}])
 def test_another_network_is_refused(run, onward, tmp_path, change):
     with pytest.raises(RecipeError, match=r"start: the weights of .*model\.safetensors do not fit .*architecture=E2E"):
