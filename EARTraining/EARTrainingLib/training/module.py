@@ -15,7 +15,7 @@ from EARReconstructionLib.bundle import load_bundle
 from EARReconstructionLib.networks import build
 from EARReconstructionLib.networks.network import NetworkOutput, ReconstructionNetwork
 from EARReconstructionLib.volume_io import written_whole
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from ..losses import bone_step, reconstruction_loss, total_loss
@@ -211,7 +211,7 @@ def new_network(recipe: Recipe) -> ReconstructionNetwork:
 def _begin_with(network: ReconstructionNetwork, start: Path) -> None:
     bundle = load_bundle(start)
     try:
-        network.load_state_dict(_widened(bundle.network().state_dict(), network.state_dict()))
+        network.load_state_dict(_grown(bundle.network().state_dict(), network))
     except RuntimeError as error:
         raise RecipeError(
             "start",
@@ -220,14 +220,27 @@ def _begin_with(network: ReconstructionNetwork, start: Path) -> None:
         ) from error
 
 
-def _widened(weights: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Weights, as wanted by convolutions that see further channels behind the old ones: these count for nothing yet."""
-    widened = dict(weights)
+def _grown(weights: Mapping[str, Tensor], network: ReconstructionNetwork) -> dict[str, Tensor]:
+    """Weights, as wanted by a network that is twice as wide or sees further channels, and does the same with them.
+
+    Each channel is there twice, and what reads it divides its weight between the two at random, so that they become
+    different (Net2Net, Chen 2016). Further channels, behind the old ones, count for nothing yet.
+    """
+    wanted = network.state_dict()
+    transposed = {f"{name}.weight" for name, part in network.named_modules() if isinstance(part, nn.ConvTranspose3d)}
+    grown = {}
     for name, value in weights.items():
+        reads, writes = (0, 1) if name in transposed else (1, 0)
         shape = wanted[name].shape if name in wanted else value.shape
-        if value.dim() == 5 and shape[1] > value.shape[1] and shape[::2] == value.shape[::2]:
-            widened[name] = functional.pad(value, (0, 0) * 3 + (0, shape[1] - value.shape[1]))
-    return widened
+        if value.dim() and shape[writes] == 2 * value.shape[writes]:
+            value = value.repeat_interleave(2, writes)
+        if value.dim() == 5 and shape[reads] == 2 * value.shape[reads]:
+            share = torch.rand_like(value)
+            value = torch.stack([share * value, (1 - share) * value], reads + 1).flatten(reads, reads + 1)
+        elif value.dim() == 5 and reads == 1 and shape[1] > value.shape[1]:
+            value = functional.pad(value, (0, 0) * 3 + (0, shape[1] - value.shape[1]))
+        grown[name] = value
+    return grown
 
 
 def follow(averaged: torch.nn.Module, network: torch.nn.Module, decay: float) -> None:
