@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from .blocks.contrast import WINDOWS, local_contrast
+from .blocks.contrast import CELL, WINDOWS, local_contrast
 from .blocks.stages import ResidualBlock, UpConcat, conv_stage
 from .network import NetworkOutput, ReconstructionNetwork, require_volumes
 
@@ -21,7 +21,7 @@ class E2E(ReconstructionNetwork):
     Channels 8, 16, 32, 64, 128 at N^3 ... (N/16)^3 for `width` 8. Per level two Conv 3 with BN and ReLU and a
     residual, then max-pool 2; up with ConvTranspose 2, stride 2, concatenation and two Conv 3; a Conv 1 head.
 
-    `local_contrast` (ours) shows the first level the local contrast of the pair beside the pair.
+    `local_contrast` (ours) shows the first level the local contrast of the pair beside the pair; N is 32 or more then.
     """
 
     input_kind = "volumes"
@@ -45,7 +45,8 @@ class E2E(ReconstructionNetwork):
         self.head = nn.Conv3d(width, 1, 1)
 
     def forward(self, x: Tensor) -> NetworkOutput:
-        require_volumes(x, self.in_channels, divisor=2 ** (LEVELS - 1))
+        at_least = CELL * max(WINDOWS) if self.local_contrast else 0
+        require_volumes(x, self.in_channels, 2 ** (LEVELS - 1), at_least)
         if self.local_contrast:
             x = torch.cat([x, local_contrast(x)], 1)
         return NetworkOutput(self.head(self.decode(self.encode(x))[-1]))

@@ -36,12 +36,14 @@ class ReconstructionNetwork(nn.Module):
         self.arguments = arguments
 
 
-def require_volumes(x: Tensor, channels: int, divisor: int) -> None:
-    """Raise ValueError unless `x` is (B, channels, D, H, W) with every side divisible by `divisor`."""
+def require_volumes(x: Tensor, channels: int, divisor: int, at_least: int = 0) -> None:
+    """Raise ValueError unless `x` is (B, channels, D, H, W), every side divisible by `divisor` and long enough."""
     if x.dim() != 5 or x.shape[1] != channels:
         raise ValueError(f"Expected lifted volumes of shape (B, {channels}, N, N, N), got {tuple(x.shape)}.")
     if any(side % divisor for side in x.shape[2:]):
         raise ValueError(f"The volume's sides must be divisible by {divisor}, got {tuple(x.shape[2:])}.")
+    if min(x.shape[2:]) < at_least:
+        raise ValueError(f"The volume's sides must be {at_least} or more, got {tuple(x.shape[2:])}.")
 
 
 def require_images(x: Tensor, channels: int, size: int) -> None:

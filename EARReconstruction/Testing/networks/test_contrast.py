@@ -68,3 +68,10 @@ def test_the_network_sees_it_behind_the_pair(lifted: Tensor) -> None:
 def test_a_size_that_cells_do_not_fill_is_refused() -> None:
     with pytest.raises(ValueError, match="divisible by 16"):
         build("E2E", width=2, local_contrast=True)(torch.zeros(1, 2, SIZE + CELL, SIZE, SIZE))
+
+
+def test_a_size_that_is_smaller_than_a_window_is_refused() -> None:
+    small = torch.zeros(1, 2, 16, 16, 16)
+    with pytest.raises(ValueError, match="20 or more"):
+        build("E2E", width=2, local_contrast=True)(small)
+    build("E2E", width=2).eval()(small)

@@ -8,6 +8,8 @@ import torch
 from EARReconstructionLib.bundle import load_bundle, save_bundle
 from EARReconstructionLib.errors import BundleError
 from EARTrainingLib.training.errors import RecipeError
+from EARTrainingLib.training.module import new_network
+from torch.nn import functional
 
 
 @pytest.fixture
@@ -69,7 +71,27 @@ def test_further_input_channels_count_for_nothing_at_first(run, normalising, tmp
         assert not made.weights[name][:, 2:].any()
 
 
-@pytest.mark.parametrize("change", [{"arguments": {"width": 4}}, {"architecture": "Plain", "arguments": {}}])
+@pytest.mark.parametrize("more", [{}, {"local_contrast": True}])
+def test_a_network_of_twice_the_width_answers_alike_and_can_learn_more(run, normalising, tmp_path, more):
+    start = run(replace(normalising, arguments={"width": 4}), tmp_path / "before")
+    narrow, wide = (
+        load_bundle(start).network(),
+        new_network(replace(normalising, arguments={"width": 8} | more, start=str(start))),
+    )
+    images = torch.rand(2, 2, 32, 32, 32, generator=torch.Generator().manual_seed(3))
+    for mode in (False, True):  # with the running and with the batch's own statistics
+        narrow.train(mode), wide.train(mode)
+        torch.testing.assert_close(wide(images).volume, narrow(images).volume, rtol=1e-3, atol=1e-4)
+    wide(images).volume.square().mean().backward()
+    convolutions = {name: part for name, part in wide.named_modules() if isinstance(part, torch.nn.Conv3d)}
+    *others, last, head = convolutions  # the last one's pairs part with the second step, when what they read has
+    assert (last, head) == ("decoder.3.1.0", "head")
+    for name in others:
+        pairs = functional.normalize(convolutions[name].weight.grad.flatten(1), dim=1).unflatten(0, (-1, 2))
+        assert not torch.allclose(pairs[:, 0], pairs[:, 1], atol=1e-3), name
+
+
+@pytest.mark.parametrize("change", [{"arguments": {"width": 6}}, {"architecture": "Plain", "arguments": {}}])
 def test_another_network_is_refused(run, onward, tmp_path, change):
     with pytest.raises(RecipeError, match=r"start: the weights of .*model\.safetensors do not fit .*architecture=E2E"):
         run(replace(onward, **change), tmp_path / "run")
