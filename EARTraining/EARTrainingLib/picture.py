@@ -1,4 +1,4 @@
-"""One picture of a result: both radiographs with their ROIs, the spine, and its distance to the reference in mm."""
+"""One picture of a result: both radiographs with their ROIs, the spine, and how far off it is, or may be, in mm."""
 
 from __future__ import annotations
 
@@ -8,12 +8,20 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 import vtk
-from EARReconstructionLib.colours import RANGE_MM, distance_colours
+from EARReconstructionLib.colours import RANGE_MM
 from EARReconstructionLib.distance import SIGNED_DISTANCE
+from EARReconstructionLib.expected_error import EXPECTED_ERROR
 from EARReconstructionLib.geometry import View
 from EARReconstructionLib.radiograph import Radiograph
 from EARReconstructionLib.report.radiographs import image_sides
-from EARReconstructionLib.report.rendering import NoRendererError, Studio, framed
+from EARReconstructionLib.report.rendering import (
+    NoRendererError,
+    Shading,
+    Studio,
+    distance_shading,
+    error_shading,
+    framed,
+)
 from EARReconstructionLib.results import Result
 from EARReconstructionLib.vertebra import VertebraROI
 from EARReconstructionLib.volume_io import written_whole
@@ -27,6 +35,12 @@ matplotlib.use("Agg")  # a picture needs no screen
 #: Where a camera stands, RAS, and what a person calls that view. From the right, so that Anterior is on the right hand
 #: as in a lateral radiograph.
 CAMERAS = {"from the front": (0, 1, 0), "from the right": (1, 0, 0), "from behind": (0, -1, 0)}
+
+#: Point array -> what its heat map is called, and what stands beside its scale.
+HEAT_MAPS = {
+    SIGNED_DISTANCE: ("Distance to the reference", "mm   (red: inside the reference, blue: outside)"),
+    EXPECTED_ERROR: ("Expected error", "mm   (dark: not to be relied on)"),
+}
 
 BACKGROUND = (0x10 / 255, 0x14 / 255, 0x18 / 255)
 
@@ -54,11 +68,12 @@ def draw_result(
     surfaces: Mapping[str, vtk.vtkPolyData],
     range_mm: float = RANGE_MM,
 ) -> None:
-    """Write a PNG. surfaces: RAS mm by level; those with SIGNED_DISTANCE scalars get a heat map.
+    """Write a PNG. surfaces: RAS mm by level; those with SIGNED_DISTANCE, else EXPECTED_ERROR, get a heat map.
 
     Raises NoRendererError when this machine cannot draw in 3-D without a screen.
     """
-    measured = {n: s for n, s in surfaces.items() if s.GetPointData().GetArray(SIGNED_DISTANCE) is not None}
+    measured, shading = _heat_map(surfaces, range_mm)
+    name_of_heat, what_it_says = HEAT_MAPS[shading.scalars]
     figure = Figure(figsize=(19, 8), facecolor="#101418", layout="constrained")
     widths = [1.05, 1.05, *([1] * (3 if measured else 2))]
     grid = figure.add_gridspec(1, len(widths), width_ratios=widths)
@@ -70,16 +85,26 @@ def draw_result(
         [(axes[3], side, True), (axes[4], behind, True)] if measured else [(axes[3], front, False)]
     ):
         shown = measured if heat else surfaces
-        _show(axis, render_surfaces(list(shown.values()), camera, range_mm if heat else None))
-        axis.set_title(f"{'Distance to the reference' if heat else 'Reconstruction'}, {name}", color="white")
+        _show(axis, render_surfaces(list(shown.values()), camera, shading if heat else None))
+        axis.set_title(f"{name_of_heat if heat else 'Reconstruction'}, {name}", color="white")
     if measured:
-        scale = matplotlib.cm.ScalarMappable(Normalize(-range_mm, range_mm), ListedColormap(distance_colours()))
+        ends = Normalize(shading.low_mm, shading.high_mm)
+        scale = matplotlib.cm.ScalarMappable(ends, ListedColormap(shading.colours))
         bar = figure.colorbar(scale, ax=axes[3:], fraction=0.03, pad=0.01)
-        bar.set_label("mm   (red: inside the reference, blue: outside)", color="white")
+        bar.set_label(what_it_says, color="white")
         bar.ax.tick_params(colors="white")
     figure.suptitle(f"{title}\nResearch software, not a medical device", color="white")
     with written_whole(path) as beside:
         figure.savefig(beside, dpi=110, facecolor=figure.get_facecolor())
+
+
+def _heat_map(surfaces: Mapping[str, vtk.vtkPolyData], range_mm: float) -> tuple[dict[str, vtk.vtkPolyData], Shading]:
+    """The surfaces that have one, and its colours: those of distances, or else of expected errors."""
+    for shading in (distance_shading(range_mm), error_shading()):
+        marked = {n: s for n, s in surfaces.items() if s.GetPointData().HasArray(shading.scalars)}
+        if marked:
+            break
+    return marked, shading
 
 
 def _draw_radiograph(axis: Axes, radiograph: Radiograph, view: View, rois: Sequence[VertebraROI], name: str) -> None:
@@ -114,12 +139,12 @@ def _show(axis: Axes, image: NDArray[np.uint8]) -> None:
 def render_surfaces(
     surfaces: Sequence[vtk.vtkPolyData],
     camera: tuple[float, float, float],
-    range_mm: float | None = None,
+    shading: Shading | None = None,
     size: tuple[int, int] = (520, 980),
 ) -> NDArray[np.uint8]:
-    """Surfaces (RAS mm) seen from a direction, S up, as (h, w, 3). range_mm: colour them by distance, +- this many mm.
+    """Surfaces (RAS mm) seen from a direction, S up, as (h, w, 3), in the colour of bone without a shading.
 
     Raises NoRendererError when this machine cannot draw in 3-D without a screen.
     """
     with Studio(size, BACKGROUND) as studio:
-        return studio.picture(surfaces, framed(surfaces, camera, size, 0.03), range_mm)
+        return studio.picture(surfaces, framed(surfaces, camera, size, 0.03), shading)

@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 from EARReconstructionLib.colours import distance_colours
 from EARReconstructionLib.distance import with_distances
+from EARReconstructionLib.expected_error import with_expected_errors
 from EARReconstructionLib.geometry import BiplanarGeometry, View, cube_affine, transform_points
 from EARReconstructionLib.radiograph import Radiograph
 from EARReconstructionLib.report import rendering
+from EARReconstructionLib.report.rendering import distance_shading
 from EARReconstructionLib.surface import mask_surface, points_of
 from EARReconstructionLib.vertebra import VertebraROI
 from EARTrainingLib import picture as module
@@ -77,7 +79,7 @@ class TestColours:
     def test_the_heat_map_uses_them(self, signed_mm, channel):
         surface = ball()
         coloured = with_distances(surface, np.full(surface.GetNumberOfPoints(), signed_mm))
-        seen = body_of(render_surfaces([coloured], CAMERAS["from the front"], 4.0, (80, 120)))
+        seen = body_of(render_surfaces([coloured], CAMERAS["from the front"], distance_shading(4.0), (80, 120)))
         mean = seen.mean(0)
         assert mean[channel] == mean.max()
         assert mean[channel] > mean[2 - channel] + 50
@@ -171,9 +173,8 @@ def parts():
 
 
 @pytest.fixture
-def drawn(parts, tmp_path, monkeypatch):
-    """The figure of a measured result, as it was saved."""
-    radiographs, views, rois, _, coloured = parts
+def figures(monkeypatch):
+    """Every figure that is made from now on, as it was saved."""
     made = []
 
     class Kept(Figure):
@@ -182,8 +183,15 @@ def drawn(parts, tmp_path, monkeypatch):
             made.append(self)
 
     monkeypatch.setattr(module, "Figure", Kept)
+    return made
+
+
+@pytest.fixture
+def drawn(parts, tmp_path, figures):
+    """The figure of a measured result."""
+    radiographs, views, rois, _, coloured = parts
     draw_result(tmp_path / "p.png", "A case", radiographs, views, rois, {"L1": coloured})
-    return made[0]
+    return figures[0]
 
 
 class TestPicture:
@@ -202,6 +210,32 @@ class TestPicture:
         for coloured_so in (red - np.maximum(green, blue) > 0.25, blue - np.maximum(red, green) > 0.15):
             assert (coloured_so.mean() > 1e-3) == measured  # the heat map and its legend
         assert [p.name for p in tmp_path.iterdir()] == ["picture.png"]
+
+    def test_expected_errors_have_the_place_of_distances(self, parts, tmp_path, figures):
+        """Dark green where the surface may be far off, pale where not, beside the scale that says so."""
+        radiographs, views, rois, surface, coloured = parts
+        voxels = np.zeros((32, 32, 32), np.float32)
+        voxels[16:] = 4.0  # above
+        marked = {"L1": with_expected_errors(surface, voxels, cube_affine((0, 0, 0), 32, 1.0))}
+        draw_result(tmp_path / "p.png", "A case", radiographs, views, rois, marked)
+        titles = [axis.get_title() for axis in figures[-1].axes]
+        assert titles[2:5] == [
+            "Reconstruction, from the right",
+            "Expected error, from the right",
+            "Expected error, from behind",
+        ]
+        (bar,) = [axis for axis in figures[-1].axes if "mm" in axis.get_ylabel()]
+        assert bar.get_ylim() == (0, 4)
+        assert "dark" in bar.get_ylabel()
+        pixels = figures[-1].axes[3].images[0].get_array()
+        rows = np.flatnonzero((np.abs(pixels.astype(int) - pixels[0, 0]).sum(-1) > 30).any(1))
+        upper, lower = (body_of(half).mean(0) for half in np.split(pixels, [int(rows.mean())]))
+        assert lower.min() > 120
+        assert upper[1] > upper[0] + 20
+        assert upper.mean() < lower.mean() / 2
+        both = {"L1": with_expected_errors(coloured, voxels, cube_affine((0, 0, 0), 32, 1.0))}
+        draw_result(tmp_path / "p.png", "A case", radiographs, views, rois, both)
+        assert "Distance to the reference, from behind" in [axis.get_title() for axis in figures[-1].axes]
 
     def test_it_says_what_it_is(self, drawn):
         words = " ".join(axis.get_title() for axis in drawn.axes) + drawn.get_suptitle()

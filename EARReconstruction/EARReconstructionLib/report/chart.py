@@ -1,4 +1,4 @@
-"""Histogram of signed distances over the colours that they have on the surfaces: chart and legend in one."""
+"""What the colours of surfaces mean: a histogram of signed distances over theirs, and a scale of expected errors."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ..colours import distance_colours
+from ..colours import RANGE_MM, distance_colours, error_colours
 from ..comparison import Comparison
 from .svg import css_colour, number, text
 
@@ -17,6 +17,9 @@ _BINS = 40
 _COLOURS_MM, _TICKS_MM, _WORDS_MM = 2.4, 4.2, 3.4
 _SIZE = 2.5
 _SIDE = 4.0
+
+#: Height on paper of the scale of expected errors, with the gap above it; its width, and its steps.
+SCALE_MM, _SCALE_WIDTH_MM, _SCALE_STEPS = 8.6, 64.0, 40
 
 
 def shares(comparisons: Sequence[Comparison], range_mm: float, bins: int = _BINS) -> NDArray[np.float64]:
@@ -61,5 +64,26 @@ def draw_histogram(comparisons: Sequence[Comparison], range_mm: float, width_mm:
     return (
         f'<svg class="chart" role="img" aria-label="Histogram of signed distances" '
         f'viewBox="0 0 {width_mm:.2f} {height_mm:.2f}" style="width:{width_mm:.2f}mm;height:{height_mm:.2f}mm">'
+        f"{''.join(parts)}</svg>"
+    )
+
+
+def draw_scale() -> str:
+    """SVG of the colours of expected errors, in mm of paper."""
+    across = (_SCALE_WIDTH_MM - 2 * _SIDE) / _SCALE_STEPS
+    parts = [
+        f'<rect class="legend" x="{_SIDE + n * across:.2f}" y="0" width="{across + 0.05:.2f}" '
+        f'height="{_COLOURS_MM:.2f}" fill="{css_colour(colour)}"/>'
+        for n, colour in enumerate(error_colours(_SCALE_STEPS))
+    ]
+    for n in range(5):
+        x = _SIDE + n / 4 * (_SCALE_WIDTH_MM - 2 * _SIDE)
+        parts.append(f'<path class="axis" d="M{x:.2f},{_COLOURS_MM:.2f} v0.9"/>')
+        said = f"{n / 4 * RANGE_MM:g}" + (" mm" if n == 4 else "")
+        parts.append(text(x, _COLOURS_MM + 2.5, said, _SIZE, "tick", "middle"))
+    tall = _COLOURS_MM + _TICKS_MM
+    return (
+        f'<svg class="errors" role="img" aria-label="Colours of the expected error" '
+        f'viewBox="0 0 {_SCALE_WIDTH_MM:.2f} {tall:.2f}" style="width:{_SCALE_WIDTH_MM:.2f}mm;height:{tall:.2f}mm">'
         f"{''.join(parts)}</svg>"
     )

@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ..results import Result
-from .chart import draw_histogram
+from .chart import SCALE_MM, draw_histogram, draw_scale
 from .layout import CAPTION_MM, GAP_MM
 from .parts import notes_height, notes_list
 from .style import WIDTH_MM
-from .surfaces import Drawn
+from .surfaces import Drawn, expecting
 from .svg import escaped
 from .tables import distance_table, key_figures, vertebra_table
 
@@ -88,14 +88,18 @@ _SIGN = "In mm, both directions. Below zero: inside the reference, bone missing.
 def listed(result: Result, notes: Sequence[str]) -> Lower:
     """The table of the vertebrae over the notes, both as wide as the page."""
     count = len(result.reconstructions)
-    around_mm = _HEADING_MM + _TABLE_HEAD_MM + _WORDS_MM
+    scale, words = "", "Lengths in mm. Rebuilt: extent of the rebuilt surface along R, A and S."
+    if expecting(result):
+        scale = draw_scale()
+        words += " Expected error: its mean over the surface, and what 95 % of the surface stay below."
+    around_mm = _HEADING_MM + _TABLE_HEAD_MM + _WORDS_MM + (SCALE_MM if scale else 0)
     notes_mm = _for_notes(notes, WIDTH_MM, around_mm + count * _least_row(count))
 
     def html(height_mm: float) -> str:
         row = _row_mm(count, height_mm - around_mm - notes_mm)
         return (
             f'<h2>Rebuilt vertebrae</h2><div style="--row:{row:.2f}mm">{vertebra_table(result)}</div>'
-            '<p class="words">Lengths in mm. Rebuilt: extent of the rebuilt surface along R, A and S.</p>'
+            f'<p class="words">{words}</p>{scale}'
             f"{notes_list(notes, WIDTH_MM, height_mm - around_mm - count * row)}"
         )
 

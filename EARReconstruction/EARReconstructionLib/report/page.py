@@ -94,9 +94,14 @@ def _page(result: Result, range_mm: float) -> str:
 def _largest(
     result: Result, bone: Sequence[Drawn], heat: Sequence[Drawn], notes: Sequence[str], range_mm: float
 ) -> tuple[list[Panel], Lower, Arrangement]:
-    """Heat maps beside the other pictures, as suits a whole spine, or below: whichever shows them better."""
+    """Heat maps beside the other pictures, as suits a whole spine, or below: whichever shows them better.
+
+    Without a reference there is nothing below that they could stand beside.
+    """
     ways = []
-    for above, beneath in (([*bone, *heat], []), (bone, heat)) if heat else ((bone, []),):
+    for above, beneath in (
+        (([*bone, *heat], []), (bone, heat)) if heat and result.comparisons else (([*bone, *heat], []),)
+    ):
         panels = _panels(result, above)
         below = measured(result, beneath, notes, range_mm) if result.comparisons else listed(result, notes)
         height_mm = max(_ROOM_MM - below.least_mm, _LEAST_PICTURES_MM)

@@ -13,14 +13,35 @@ import vtk
 from numpy.typing import ArrayLike, NDArray
 from vtk.util.numpy_support import vtk_to_numpy
 
-from ..colours import distance_colours
+from ..colours import RANGE_MM, distance_colours, error_colours
 from ..distance import SIGNED_DISTANCE
+from ..expected_error import EXPECTED_ERROR
 from ..geometry.frames import side_letters
 
 BONE = (0.93, 0.87, 0.74)
 
 #: Pixels are drawn this many times finer and averaged, so that edges are smooth on every driver.
 _OVERSAMPLING = 2
+
+
+@dataclass(frozen=True, eq=False)
+class Shading:
+    """Colours of a point array (mm). colours: (N, 3) in [0, 1], evenly spaced from the low to the high end."""
+
+    scalars: str
+    colours: NDArray[np.float64]
+    low_mm: float
+    high_mm: float
+
+
+def distance_shading(range_mm: float) -> Shading:
+    """Of signed distances, from minus to plus this many mm."""
+    return Shading(SIGNED_DISTANCE, distance_colours(), -range_mm, range_mm)
+
+
+def error_shading() -> Shading:
+    """Of expected errors, as wherever they are shown."""
+    return Shading(EXPECTED_ERROR, error_colours(), 0.0, RANGE_MM)
 
 
 class NoRendererError(RuntimeError):
@@ -130,12 +151,12 @@ class Studio:
         self._window.Finalize()
 
     def picture(
-        self, surfaces: Sequence[vtk.vtkPolyData], camera: Camera, range_mm: float | None = None
+        self, surfaces: Sequence[vtk.vtkPolyData], camera: Camera, shading: Shading | None = None
     ) -> NDArray[np.uint8]:
-        """Surfaces (RAS mm) as (h, w, 3). range_mm: colour them by their SIGNED_DISTANCE, +- this many mm."""
+        """Surfaces (RAS mm) as (h, w, 3), in the colour of bone without a shading."""
         self._renderer.RemoveAllViewProps()
         for surface in surfaces:
-            self._renderer.AddActor(_actor(surface, range_mm))
+            self._renderer.AddActor(_actor(surface, shading))
         eye = self._renderer.GetActiveCamera()
         towards = np.asarray(camera.towards, float)
         eye.SetFocalPoint(*camera.centre_ras_mm)
@@ -157,22 +178,22 @@ class Studio:
         return np.asarray(total // n**2, np.uint8)
 
 
-def _actor(surface: vtk.vtkPolyData, range_mm: float | None) -> vtk.vtkActor:
+def _actor(surface: vtk.vtkPolyData, shading: Shading | None) -> vtk.vtkActor:
     normals = vtk.vtkPolyDataNormals()
     normals.SetInputData(surface)
     normals.SplittingOff()
     mapper = vtk.vtkPolyDataMapper()
     mapper.SetInputConnection(normals.GetOutputPort())
-    mapper.SetScalarVisibility(range_mm is not None)
-    if range_mm is not None:
+    mapper.SetScalarVisibility(shading is not None)
+    if shading is not None:
         table = vtk.vtkLookupTable()
-        table.SetNumberOfTableValues(256)
-        for n, colour in enumerate(distance_colours(256)):
+        table.SetNumberOfTableValues(len(shading.colours))
+        for n, colour in enumerate(shading.colours):
             table.SetTableValue(n, *colour)
-        mapper.SelectColorArray(SIGNED_DISTANCE)
+        mapper.SelectColorArray(shading.scalars)
         mapper.SetScalarModeToUsePointFieldData()
         mapper.SetLookupTable(table)
-        mapper.SetScalarRange(-range_mm, range_mm)
+        mapper.SetScalarRange(shading.low_mm, shading.high_mm)
         mapper.InterpolateScalarsBeforeMappingOn()
     actor = vtk.vtkActor()
     actor.SetMapper(mapper)

@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from vtkmodules.vtkCommonDataModel import vtkPolyData
 
+from ..expected_error import EXPECTED_ERROR
 from ..geometry import View
 from ..results import Result
 from ..surface import points_of
-from .rendering import Camera, Studio, at_one_scale, framed
+from .rendering import Camera, Shading, Studio, at_one_scale, distance_shading, error_shading, framed
 from .svg import LABEL_MM, picture, side_letters_of, text
 
 #: Pixels along the longer side of what is drawn.
@@ -69,8 +70,9 @@ def side_of(lateral: View) -> tuple[str, tuple[float, float, float]]:
 def draw_surfaces(result: Result, range_mm: float) -> tuple[list[Drawn], list[Drawn]]:
     """The vertebrae in the colour of bone, and those with distances in colours up to +- ``range_mm``; front and side.
 
-    All pictures have one size and one scale; there is none where there is nothing to draw. Raises NoRendererError when
-    this machine cannot draw in 3-D without a screen.
+    Where nothing was compared, expected errors have the place of distances. All pictures have one size and one scale;
+    there is none where there is nothing to draw. Raises NoRendererError when this machine cannot draw in 3-D without a
+    screen.
     """
     if not result.surfaces:
         return [], []
@@ -78,17 +80,25 @@ def draw_surfaces(result: Result, range_mm: float) -> tuple[list[Drawn], list[Dr
     size = _size(result.surfaces)
     framing = [framed(list(result.surfaces.values()), eye, size, _MARGIN) for eye in ((0.0, 1.0, 0.0), towards)]
     views = list(zip(("front", side), at_one_scale(framing), strict=True))
-    measured = {one.level: one.surface for one in result.comparisons}
     with Studio(size) as studio:
 
-        def drawn(title: str, shown: Mapping[str, vtkPolyData], colours_mm: float | None) -> list[Drawn]:
+        def drawn(title: str, shown: Mapping[str, vtkPolyData], shading: Shading | None) -> list[Drawn]:
             return [
-                _cut(f"{title}, {name}", studio.picture(list(shown.values()), camera, colours_mm), camera, shown)
+                _cut(f"{title}, {name}", studio.picture(list(shown.values()), camera, shading), camera, shown)
                 for name, camera in views
                 if shown
             ]
 
-        return drawn("Rebuilt", result.surfaces, None), drawn("Distance", measured, range_mm)
+        bone = drawn("Rebuilt", result.surfaces, None)
+        if result.comparisons:
+            measured = {one.level: one.surface for one in result.comparisons}
+            return bone, drawn("Distance", measured, distance_shading(range_mm))
+        return bone, drawn("Expected error", expecting(result), error_shading())
+
+
+def expecting(result: Result) -> dict[str, vtkPolyData]:
+    """Level -> rebuilt surface, of those that know how far off they may be."""
+    return {n: s for n, s in result.spine.surfaces.items() if s.GetPointData().HasArray(EXPECTED_ERROR)}
 
 
 def _size(surfaces: Mapping[str, vtkPolyData]) -> tuple[int, int]:

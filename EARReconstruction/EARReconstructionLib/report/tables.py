@@ -6,10 +6,13 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from vtkmodules.util.numpy_support import vtk_to_numpy
 
 from ..colours import level_colour
 from ..comparison import Comparison
+from ..expected_error import EXPECTED_ERROR
 from ..results import Result
+from .surfaces import expecting
 from .svg import css_colour, escaped, number
 
 if TYPE_CHECKING:  # torch stands behind it
@@ -42,18 +45,26 @@ def distance_table(comparisons: Sequence[Comparison]) -> str:
 
 
 def vertebra_table(result: Result) -> str:
-    """What is known of each rebuilt vertebra without a reference: where it is, how large, how much bone."""
+    """What is known of each rebuilt vertebra without a reference: where it is, how large, how much bone.
+
+    Where errors were asked for, also how far off its surface is expected to be: on average, and its worst twentieth.
+    """
+    expected = {n: vtk_to_numpy(s.GetPointData().GetArray(EXPECTED_ERROR)) for n, s in expecting(result).items()}
     body = []
     for one in result.reconstructions:
         surface = result.surfaces.get(one.roi.level)
         extent = "no bone" if surface is None else _times(np.ptp(np.reshape(surface.GetBounds(), (3, 2)), axis=1))
         centre = ", ".join(number(x, 0) for x in one.roi.centre_ras_mm)
-        cells = (centre, _times(one.roi.size_mm), extent, number(_volume_ml(one), 1))
+        cells = [centre, _times(one.roi.size_mm), extent, number(_volume_ml(one), 1)]
+        if expected:
+            mm = expected.get(one.roi.level)
+            cells += ["", ""] if mm is None else [number(mm.mean(), 1), number(np.percentile(mm, 95), 1)]
         body.append(f"<tr>{_level(one.roi.level)}{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>")
     return _table(
         "vertebrae",
         ["Level", "Centre R, A, S", "Box R \N{MULTIPLICATION SIGN} A \N{MULTIPLICATION SIGN} S",
-         "Rebuilt R \N{MULTIPLICATION SIGN} A \N{MULTIPLICATION SIGN} S", "Bone, ml"],
+         "Rebuilt R \N{MULTIPLICATION SIGN} A \N{MULTIPLICATION SIGN} S", "Bone, ml",
+         *(["Expected error", "95 % below"] if expected else [])],
         body,
     )  # fmt: skip
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from EARReconstructionLib.case import Case
 from EARReconstructionLib.comparison import Shape, compare
+from EARReconstructionLib.expected_error import with_expected_errors
 from EARReconstructionLib.geometry import BiplanarGeometry, cube_affine, transform_points
 from EARReconstructionLib.model_card import ModelCard
 from EARReconstructionLib.radiograph import Radiograph
@@ -90,6 +91,17 @@ def result(case: Case) -> Result:
 def alone(result: Result) -> Result:
     """Without a reference."""
     return replace(result, comparisons=())
+
+
+@pytest.fixture(scope="session")
+def doubtful(alone: Result) -> Result:
+    """Without a reference, with expected errors: 1 mm at T12, 3 mm at L1."""
+    rebuilt, surfaces_ = [], {}
+    for one, mm in zip(alone.reconstructions, (1.0, 3.0), strict=True):
+        errors = np.full_like(one.volume_hu, mm)
+        rebuilt.append(replace(one, expected_error_mm=errors))
+        surfaces_[one.roi.level] = with_expected_errors(alone.surfaces[one.roi.level], errors, one.ras_from_ijk)
+    return replace(alone, reconstructions=tuple(rebuilt), spine=replace(alone.spine, surfaces=surfaces_))
 
 
 class Page(HTMLParser):

@@ -16,7 +16,7 @@ import pytest
 import SimpleITK as sitk
 import vtk
 from EARReconstructionLib import report, volume_io
-from EARReconstructionLib.colours import distance_colours
+from EARReconstructionLib.colours import distance_colours, error_colours
 from EARReconstructionLib.errors import EARError
 from EARReconstructionLib.geometry import BiplanarGeometry
 from EARReconstructionLib.report import rendering
@@ -144,6 +144,33 @@ class TestContent:
         assert cells[1] == "20 \N{MULTIPLICATION SIGN} 26 \N{MULTIPLICATION SIGN} 22"
         assert cells[2].split(" \N{MULTIPLICATION SIGN} ") == ["19"] * 3
         assert float(cells[3]) == pytest.approx(4 / 3 * np.pi * 9.5**3 / 1000, abs=0.1)
+
+    def test_expected_errors(self, doubtful, read, tmp_path) -> None:
+        """Without a reference the page says and shows where the surface is not to be relied on."""
+        page = read(doubtful)
+        heads = page.words("th.")
+        assert heads[heads.index("Bone, ml") + 1 :][:2] == ["Expected error", "95 % below"]
+        cells = page.words("td.")[-12:]
+        assert [cells[4:6], cells[10:12]] == [["1.0", "1.0"], ["3.0", "3.0"]]
+        assert len(page.all("svg", "errors")) == 1
+        assert page.words("text.tick") == ["0", "1", "2", "3", "4 mm"]
+        fills = [attrs["fill"] for attrs in page.all("rect", "legend")]
+        assert [fills[0], fills[-1]] == [
+            "#" + "".join(f"{round(255 * c):02x}" for c in error_colours()[n]) for n in (0, -1)
+        ]
+        surfaces = pictures(page, tmp_path, "surface")
+        assert list(surfaces) == ["Rebuilt, front", "Rebuilt, right", "Expected error, front", "Expected error, right"]
+        for name in list(surfaces)[2:]:
+            upper, lower = np.split(surfaces[name].astype(float), [int(0.48 * len(surfaces[name]))])
+            sure, unsure = (half[half.min(-1) < 235].mean(0) for half in (upper, lower))
+            assert unsure[1] > unsure[0] + 20  # green
+            assert unsure.mean() < sure.mean() - 50
+
+    def test_a_reference_knows_better_than_expected_errors(self, doubtful, result, read) -> None:
+        page = read(replace(doubtful, comparisons=result.comparisons))
+        assert not page.all("svg", "errors")
+        assert "Expected error" not in page.words("th.")
+        assert "Distance, front" in [attrs["aria-label"] for attrs in page.all("svg", "surface")]
 
     def test_notes(self, page) -> None:
         assert page.words("li.") == ["A note on T12.", "A note on L1."]

@@ -6,7 +6,14 @@ import vtk
 from EARReconstructionLib.colours import distance_colours
 from EARReconstructionLib.distance import with_distances
 from EARReconstructionLib.geometry.frames import side_letters
-from EARReconstructionLib.report.rendering import Camera, NoRendererError, Studio, at_one_scale, framed
+from EARReconstructionLib.report.rendering import (
+    Camera,
+    NoRendererError,
+    Studio,
+    at_one_scale,
+    distance_shading,
+    framed,
+)
 from EARReconstructionLib.surface import points_of
 
 SIZE = (120, 90)
@@ -100,7 +107,7 @@ class TestPictures:
     def test_inside_is_red_and_outside_blue(self, studio, signed_mm, channel):
         surface = ball((0, 0, 0), 20)
         coloured = with_distances(surface, np.full(len(points_of(surface)), signed_mm))
-        picture = studio.picture([coloured], framed([surface], (0, 1, 0), SIZE), 3.0)
+        picture = studio.picture([coloured], framed([surface], (0, 1, 0), SIZE), distance_shading(3.0))
         mean = picture[seen(picture)].mean(0)
         assert mean.argmax() == channel
         assert mean[channel] > mean[2 - channel] + 50
@@ -110,7 +117,7 @@ class TestPictures:
         """Light makes them darker, but leaves how much of each channel there is."""
         surface = ball((0, 0, 0), 20)
         coloured = with_distances(surface, np.full(len(points_of(surface)), 3.0 * share))
-        picture = studio.picture([coloured], framed([surface], (0, 1, 0), SIZE), 3.0)
+        picture = studio.picture([coloured], framed([surface], (0, 1, 0), SIZE), distance_shading(3.0))
         mean = np.median(picture[seen(picture)], axis=0)
         expected = distance_colours(201)[round(100 + 100 * share)]
         assert mean / mean.sum() == pytest.approx(expected / expected.sum(), abs=0.03)

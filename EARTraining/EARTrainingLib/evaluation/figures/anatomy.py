@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from EARReconstructionLib.report.rendering import Studio, at_one_scale, framed
+from EARReconstructionLib.report.rendering import Studio, at_one_scale, distance_shading, framed
 
 from ..prediction import Prediction
 from .sheet import Sheet, house_style, letters, scale_bar, show
@@ -39,7 +39,7 @@ def draw_spine(path: Path, vertebrae: Sequence[Prediction], method: str, caption
             for column, camera in enumerate(cameras):
                 for row, surfaces in enumerate((truth, rebuilt, coloured)):
                     axis = sheet.axis(row, column)
-                    show(axis, studio.picture(surfaces, camera, range_mm if row == 2 else None))
+                    show(axis, studio.picture(surfaces, camera, distance_shading(range_mm) if row == 2 else None))
                     if row == 0:
                         letters(axis, camera.letters)
                     if row == column == 0:

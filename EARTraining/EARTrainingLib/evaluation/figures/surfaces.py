@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from EARReconstructionLib.report.rendering import Camera, Studio, at_one_scale, framed
+from EARReconstructionLib.report.rendering import Camera, Shading, Studio, at_one_scale, distance_shading, framed
 from matplotlib.axes import Axes
 from vtkmodules.vtkCommonDataModel import vtkPolyData
 
@@ -54,19 +54,19 @@ def draw_distances(
 
     assd_mm: (method, id of the vertebra) -> what is written beside it.
     """
-    range_mm = distance_range_mm([p for cells in examples.values() for p in cells.values()])
+    shading = distance_shading(distance_range_mm([p for cells in examples.values() for p in cells.values()]))
     with house_style():
         sheet = _sheet(examples, caption, legend=0.62)
         with Studio(sheet.pixels) as studio:
             for row, truth, cells, camera in _rows(examples, sheet):
                 _truth(sheet, studio, row, truth, camera)
                 for column, (method, prediction) in enumerate(cells.items(), 1):
-                    axis = _cell(sheet, studio, row, column, prediction.coloured, camera, range_mm)
+                    axis = _cell(sheet, studio, row, column, prediction.coloured, camera, shading)
                     assd = assd_mm[method, truth.row.id]
                     if row % len(OBLIQUE) == 0 and np.isfinite(assd):
                         said = f"ASSD {assd:.2f} mm"
                         axis.text(0.98, 0.98, said, transform=axis.transAxes, ha="right", va="top", size=6)
-        sheet.distance_bar(range_mm)
+        sheet.distance_bar(shading.high_mm)
         sheet.save(path)
 
 
@@ -114,10 +114,10 @@ def _cell(
     column: int,
     surface: vtkPolyData | None,
     camera: Camera,
-    range_mm: float | None,
+    shading: Shading | None,
 ) -> Axes:
     axis = sheet.axis(row, column)
-    show(axis, studio.picture([] if surface is None else [surface], camera, range_mm))
+    show(axis, studio.picture([] if surface is None else [surface], camera, shading))
     if surface is None:
         axis.text(0.5, 0.5, "no bone", transform=axis.transAxes, ha="center", va="center", color="#888888")
     return axis

@@ -87,7 +87,7 @@ class TestDistances:
         for row in rows:
             assert len({camera for camera, _ in row}) == 1
         assert len({camera.height_mm for row in rows for camera, _ in row}) == 1
-        assert {range_mm for row in rows for _, range_mm in row[1:]} == {distance_range(figure)}
+        assert {shading.high_mm for row in rows for _, shading in row[1:]} == {distance_range(figure)}
         assert {row[0][1] for row in rows} == {None}
 
     def test_there_is_one_legend_in_mm_and_it_is_symmetric(self, figure):
