@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -209,7 +210,23 @@ def pids_of(folder: Path) -> list[int]:
 
 def alive(pid: int) -> bool:
     """Whether a process runs."""
-    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    try:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+
+
+def running(folder: Path) -> list[int]:
+    """The processes of ENDLESS that run."""
+    return [pid for pid in pids_of(folder) if alive(pid)]
+
+
+def ended(still: Callable[[], list[int]]) -> bool:
+    """Whether none is left; one that was killed just now may be seen to run for a moment."""
+    until = time.monotonic() + 20
+    while still() and time.monotonic() < until:
+        time.sleep(0.05)
+    return not still()
 
 
 def of_group(group: int) -> list[int]:
@@ -225,4 +242,6 @@ def of_group(group: int) -> list[int]:
 @pytest.fixture
 def processes() -> SimpleNamespace:
     """What tests ask about processes."""
-    return SimpleNamespace(alive=alive, of_group=of_group, pids_of=pids_of, ENDLESS=ENDLESS, SMALL=SMALL)
+    return SimpleNamespace(
+        ended=ended, of_group=of_group, pids_of=pids_of, running=running, ENDLESS=ENDLESS, SMALL=SMALL
+    )

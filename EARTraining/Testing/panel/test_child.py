@@ -55,7 +55,7 @@ def test_workers_that_outlive_a_crash_are_ended(driver, run, processes):
     code = processes.ENDLESS.partition("for n")[0] + "sys.exit(3)"
     folder = run(code)
     assert "ended unexpectedly with status 3 (it printed nothing)" in driver.message
-    assert not [pid for pid in processes.pids_of(folder) if processes.alive(pid)]
+    assert processes.ended(lambda: processes.running(folder))
 
 
 def test_one_that_is_killed_is_a_sentence(driver, run, processes):
@@ -73,7 +73,7 @@ def test_cancel_ends_the_whole_tree(driver, run, processes):
     assert not driver.ui.data.prepareButton.enabled
     driver.wait()
     assert driver.message == "Preparing the data set: cancelled."
-    assert not [pid for pid in processes.pids_of(folder) if processes.alive(pid)]
+    assert processes.ended(lambda: processes.running(folder))
     assert driver.ui.data.prepareButton.text == "Prepare"
 
 
@@ -85,7 +85,7 @@ def test_what_does_not_stop_is_killed(driver, run, processes, monkeypatch):
     driver.wait_until(lambda: len(processes.pids_of(folder)) == 2)
     driver.desktop.click(driver.panel.ui.cancelButton)
     driver.wait()
-    assert not [pid for pid in processes.pids_of(folder) if processes.alive(pid)]
+    assert processes.ended(lambda: processes.running(folder))
 
 
 def test_closing_the_scene_ends_it(driver, run, processes, slicer):
@@ -94,14 +94,14 @@ def test_closing_the_scene_ends_it(driver, run, processes, slicer):
     slicer.mrmlScene.Clear()
     driver.wait()
     assert driver.message == "Preparing the data set: stopped, for the scene was closed."
-    assert not [pid for pid in processes.pids_of(folder) if processes.alive(pid)]
+    assert processes.ended(lambda: processes.running(folder))
 
 
 def test_unloading_the_module_ends_it(driver, run, processes):
     folder = run(processes.ENDLESS, wait=False)
     driver.wait_until(lambda: len(processes.pids_of(folder)) == 2)
     driver.desktop.unload_module("EARTraining")
-    assert not [pid for pid in processes.pids_of(folder) if processes.alive(pid)]
+    assert processes.ended(lambda: processes.running(folder))
 
 
 def test_two_quick_clicks_start_one_and_stop_none(driver, run, processes):

@@ -115,7 +115,7 @@ class TestCommands:
         driver.desktop.click(driver.panel.ui.cancelButton)
         driver.wait()
         assert driver.message == "Preparing the data set: cancelled."
-        assert not processes.of_group(group)
+        assert processes.ended(lambda: processes.of_group(group))
         done = len(list((place / "out").glob("scans/*.json")))
         assert 0 < done < 9
         assert driver.ui.data.prepareButton.text == "Resume"
