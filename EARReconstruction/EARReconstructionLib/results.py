@@ -20,7 +20,6 @@ from vtkmodules.vtkCommonDataModel import vtkPolyData
 from .case import Case
 from .comparison import Comparison, Shape, compare, reference_shapes
 from .errors import CaseError, EARError, ReferenceSurfaceError
-from .expected_error import with_expected_errors
 from .job import Cancel, Progress
 from .model_card import ModelCard
 from .spine import Spine, stitch, write_spine
@@ -107,10 +106,6 @@ def run_case(
         cancel=cancel,
     )
     spine = stitch(rebuilt)
-    for one in rebuilt:
-        if one.expected_error_mm is not None and one.roi.level in spine.surfaces:
-            marked = with_expected_errors(spine.surfaces[one.roi.level], one.expected_error_mm, one.ras_from_ijk)
-            spine.surfaces[one.roi.level] = marked
     masks = {one.roi.level: Volume(one.mask, one.ras_from_ijk) for one in rebuilt}
     shapes = {level: Shape(spine.surfaces[level], masks[level]) for level in spine.surfaces if level in references}
     comparisons, remarks = [], []

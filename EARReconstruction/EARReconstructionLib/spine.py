@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from vtkmodules.vtkCommonDataModel import vtkPolyData
 
 from .errors import EARError
+from .expected_error import with_expected_errors
 from .geometry.frames import Affine, transform_points, voxel_sizes_mm
 from .surface import isosurface, write_surface
 from .vertebra import LEVELS, VERSE_LABEL
@@ -57,6 +58,8 @@ class RebuiltVertebra(Protocol):
     def ras_from_ijk(self) -> Affine: ...
     @property
     def threshold_hu(self) -> float: ...
+    @property
+    def expected_error_mm(self) -> NDArray[np.float32] | None: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +67,8 @@ class Spine:
     """A stitched spine in RAS mm.
 
     volume: int16 HU, air where no vertebra is. labels: uint8 VerSe labels on the same grid. surfaces: level -> surface,
-    each from its own reconstruction, so none is coarsened by the common grid; a vertebra without bone has none.
+    each from its own reconstruction, so none is coarsened by the common grid, with the expected errors of its points
+    where they are known; a vertebra without bone has none.
     """
 
     volume: Volume
@@ -100,7 +104,10 @@ def stitch(reconstructions: Sequence[RebuiltVertebra], spacing_mm: float | None 
         better = claim > claims[where]
         labels[where][better] = VERSE_LABEL[one.roi.level]
         claims[where][better] = claim[better]
-        surfaces[one.roi.level] = isosurface(one.volume_hu, one.ras_from_ijk, one.threshold_hu)
+        surface = isosurface(one.volume_hu, one.ras_from_ijk, one.threshold_hu)
+        if one.expected_error_mm is not None:
+            surface = with_expected_errors(surface, one.expected_error_mm, one.ras_from_ijk)
+        surfaces[one.roi.level] = surface
     return Spine(Volume(volume, grid), Volume(labels, grid), surfaces)
 
 

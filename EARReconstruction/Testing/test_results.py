@@ -13,7 +13,7 @@ from EARReconstructionLib.case import Case, Reference
 from EARReconstructionLib.comparison import Shape, compare
 from EARReconstructionLib.distance import SIGNED_DISTANCE
 from EARReconstructionLib.errors import Cancelled, CaseError, EARError, ReferenceSurfaceError
-from EARReconstructionLib.expected_error import EXPECTED_ERROR, with_expected_errors
+from EARReconstructionLib.expected_error import EXPECTED_ERROR
 from EARReconstructionLib.geometry import BiplanarGeometry, cube_affine, transform_points
 from EARReconstructionLib.model_card import ModelCard
 from EARReconstructionLib.networks.network import NetworkOutput, ReconstructionNetwork
@@ -119,10 +119,8 @@ class TestWriting:
         result = result_of(case)
         first, second = result.reconstructions
         expected = np.full(first.volume_hu.shape, 1.25, np.float32)
-        marked = with_expected_errors(result.spine.surfaces["T12"], expected, first.ras_from_ijk)
-        result.spine.surfaces["T12"] = marked
-        asked = replace(result, reconstructions=(replace(first, expected_error_mm=expected), second))
-        summary = write_result(asked, tmp_path / "out")
+        rebuilt = (replace(first, expected_error_mm=expected), second)
+        summary = write_result(replace(result, reconstructions=rebuilt, spine=stitch(rebuilt)), tmp_path / "out")
         files = {name for name in summary["files"] if "expected" in name}
         assert files == {"volumes/T12-expected-error.nrrd", "expected-errors/T12.vtp"}
         stored = read_volume(tmp_path / "out" / "volumes" / "T12-expected-error.nrrd")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import permutations
 from pathlib import Path
 
@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from EARReconstructionLib.errors import EARError
+from EARReconstructionLib.expected_error import EXPECTED_ERROR
 from EARReconstructionLib.geometry.frames import cube_affine
 from EARReconstructionLib.spine import AIR_HU, Spine, stitch, write_spine
-from EARReconstructionLib.surface import read_surface
+from EARReconstructionLib.surface import points_of, read_surface
 from EARReconstructionLib.vertebra import VERSE_LABEL, VertebraROI
 from EARReconstructionLib.volume_io import Volume
+from vtkmodules.util.numpy_support import vtk_to_numpy
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,7 @@ class Rebuilt:
     mask: np.ndarray
     ras_from_ijk: np.ndarray
     threshold_hu: float = 100.0
+    expected_error_mm: np.ndarray | None = None
 
 
 def field(matrix: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
@@ -205,6 +208,15 @@ def test_an_unknown_level_is_named() -> None:
     object.__setattr__(one.roi, "level", "S1")
     with pytest.raises(EARError, match="unknown level S1"):
         stitch([one])
+
+
+def test_surfaces_carry_the_expected_errors_of_their_points() -> None:
+    sure, unsure = vertebra("L1", (0, 0, 0)), vertebra("L2", (0, 0, -30))
+    above = field(unsure.ras_from_ijk, unsure.volume_hu.shape)[..., 2] + 30
+    spine = stitch([sure, replace(unsure, expected_error_mm=(2 + above / 20).astype(np.float32))])
+    assert not spine.surfaces["L1"].GetPointData().HasArray(EXPECTED_ERROR)
+    errors = vtk_to_numpy(spine.surfaces["L2"].GetPointData().GetArray(EXPECTED_ERROR))
+    np.testing.assert_allclose(errors, 2 + (points_of(spine.surfaces["L2"])[:, 2] + 30) / 20, atol=1e-3)
 
 
 def test_files_of_a_spine(tmp_path: Path) -> None:

@@ -17,7 +17,6 @@ from vtkmodules.vtkCommonDataModel import vtkPolyData
 
 from ..colours import level_colour
 from ..errors import EARError
-from ..expected_error import with_expected_errors
 from ..geometry.frames import Affine
 from ..spine import Spine, stitch
 from ..vertebra import LEVELS, VertebraROI
@@ -173,8 +172,6 @@ def _show_vertebra(scene: Scene, one: Reconstruction, surface: vtkPolyData | Non
         remove_nodes(scene, find_nodes(scene, EXPECTED, run=one.model, level=one.roi.level))
     else:
         _volume(scene, one, EXPECTED, f"{one.roi.level} expected error", one.expected_error_mm)
-        if surface is not None:
-            surface = with_expected_errors(surface, one.expected_error_mm, one.ras_from_ijk)
     if surface is None:
         remove_nodes(scene, find_nodes(scene, SURFACE, run=one.model, level=one.roi.level))
     else:

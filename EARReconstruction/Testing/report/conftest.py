@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from EARReconstructionLib.case import Case
 from EARReconstructionLib.comparison import Shape, compare
-from EARReconstructionLib.expected_error import with_expected_errors
 from EARReconstructionLib.geometry import BiplanarGeometry, cube_affine, transform_points
 from EARReconstructionLib.model_card import ModelCard
 from EARReconstructionLib.radiograph import Radiograph
@@ -96,12 +95,11 @@ def alone(result: Result) -> Result:
 @pytest.fixture(scope="session")
 def doubtful(alone: Result) -> Result:
     """Without a reference, with expected errors: 1 mm at T12, 3 mm at L1."""
-    rebuilt, surfaces_ = [], {}
-    for one, mm in zip(alone.reconstructions, (1.0, 3.0), strict=True):
-        errors = np.full_like(one.volume_hu, mm)
-        rebuilt.append(replace(one, expected_error_mm=errors))
-        surfaces_[one.roi.level] = with_expected_errors(alone.surfaces[one.roi.level], errors, one.ras_from_ijk)
-    return replace(alone, reconstructions=tuple(rebuilt), spine=replace(alone.spine, surfaces=surfaces_))
+    rebuilt = tuple(
+        replace(one, expected_error_mm=np.full_like(one.volume_hu, mm))
+        for one, mm in zip(alone.reconstructions, (1.0, 3.0), strict=True)
+    )
+    return replace(alone, reconstructions=rebuilt, spine=stitch(rebuilt))
 
 
 class Page(HTMLParser):

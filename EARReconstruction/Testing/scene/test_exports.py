@@ -14,12 +14,14 @@ import pytest
 from EARReconstructionLib.case import Case
 from EARReconstructionLib.comparison import read_shapes
 from EARReconstructionLib.errors import CaseError, EARError, GeometryError
+from EARReconstructionLib.expected_error import EXPECTED_ERROR
 from EARReconstructionLib.report import FILE_NAME, draw_report
 from EARReconstructionLib.resources import find_model
 from EARReconstructionLib.results import Result, write_result
 from EARReconstructionLib.spine import stitch
 from EARReconstructionLib.surface import points_of, read_surface
 from EARReconstructionLib.volume_io import read_volume
+from vtkmodules.util.numpy_support import vtk_to_numpy
 
 pytest.importorskip("slicer", reason="slicer-core is not installed")
 
@@ -72,6 +74,15 @@ def test_the_same_folder_as_the_command_writes(
             assert ours[name] == theirs[name], name
     assert b"SPACE=LPS" in ours["surfaces/L1.stl"][:80]
     assert rebuilt.run in ours[FILE_NAME].decode()
+
+
+def test_expected_errors_go_along(shown: Any, rebuilt: SimpleNamespace, tmp_path: Path) -> None:
+    first = rebuilt.reconstructions[0]
+    errors = np.full_like(first.volume_hu, 1.25)
+    show_results(shown, [replace(first, expected_error_mm=errors)])
+    export(shown, rebuilt.run, tmp_path / "out")
+    surface = read_surface(tmp_path / "out" / "expected-errors" / f"{first.roi.level}.vtp")
+    np.testing.assert_allclose(vtk_to_numpy(surface.GetPointData().GetArray(EXPECTED_ERROR)), 1.25)
 
 
 def test_what_the_model_says_goes_along_if_it_is_still_the_same(
