@@ -1,18 +1,20 @@
 """Take the pictures of the README and the tutorial into Resources/Screenshots.
 
 The modules' panels and views are drawn without a screen, by the desktop stand-in of the tests (Testing/standin): the
-panels are the real ones, the views are Slicer's own, the frame around them is plain. Needs what `make test` installs,
-and some minutes on a CPU. Look at the pictures before you commit them.
+panels are the real ones, the views are Slicer's own, the frame around them is plain; that of the page is taken in
+Chromium. Needs what `make test` installs, and some minutes on a CPU. Look at the pictures before you commit them.
 """
 
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,7 @@ WINDOW_PX = (1500, 940)
 WIDEST_PX, LARGEST_BYTES, COLOURS = 1600, 290_000, 256
 
 sys.path[:0] = [str(ROOT / folder) for folder in ("Testing", "EARReconstruction", "EARTraining")]
+sys.path.append(str(ROOT / "EARReconstruction" / "Testing" / "app"))
 
 
 def save(pixels: npt.NDArray[np.uint8], name: str, folder: Path) -> None:
@@ -56,6 +59,33 @@ def command_line(folder: Path) -> None:
         subprocess.run([sys.executable, "-m", "EARTrainingLib.cli", "demo", "-o", results], env=environment, check=True)
         with Image.open(results / "picture.png") as picture:
             save(np.asarray(picture.convert("RGB")), "EARReconstruction", folder)
+
+
+def page(folder: Path) -> None:
+    """The sample case rebuilt and compared in the page of `ear app`, as Chromium shows it."""
+    from driven import Server, missing, start_browser
+    from PIL import Image
+
+    if lacking := missing():
+        raise RuntimeError(lacking)
+    with tempfile.TemporaryDirectory() as scratch:
+        server = Server("--port", "0", log=Path(scratch, "log"))
+        browser = start_browser(Path(scratch, "profile"), Path(scratch))
+        try:
+            browser.open(server.address)
+            browser.click("open-sample")
+            browser.until(lambda: browser.state("step") == "reconstruct")
+            browser.click("reconstruct")
+            browser.until(lambda: browser.state("step") == "results", patience_s=1800)
+            browser.click("to-review")
+            browser.click("sample-reference")
+            browser.until(lambda: browser.state("measured"), patience_s=600)
+            time.sleep(10)  # the last frame of the 3-D view comes when nothing else is to be done
+            picture = Image.open(io.BytesIO(browser.driver.get_screenshot_as_png()))
+            save(np.asarray(picture.convert("RGB")), "EARBrowser", folder)
+        finally:
+            browser.driver.quit()
+            server.stop()
 
 
 class Module:
@@ -147,27 +177,28 @@ def training(desktop: Any, folder: Path) -> None:
 
 def main() -> int:
     """Take all pictures, or those that are named; the process's exit status."""
-    takers = {"command-line": command_line, "reconstruction": reconstruction, "training": training}
+    alone = {"command-line": command_line, "page": page}
+    on_desktop = {"reconstruction": reconstruction, "training": training}
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("pictures", nargs="*", choices=[*takers, []], help="default: all")
+    parser.add_argument("pictures", nargs="*", choices=[*alone, *on_desktop, []], help="default: all")
     parser.add_argument("--output", type=Path, default=FOLDER, metavar="FOLDER")
     given = parser.parse_args()
     given.output.mkdir(parents=True, exist_ok=True)
+    wanted = given.pictures or [*alone, *on_desktop]
     from standin import why_not
 
     if reason := why_not():
         print(reason, file=sys.stderr)
         return 1
+    for name in alone.keys() & set(wanted):
+        alone[name](given.output)
     from standin.desktop import Desktop
 
     desktop = Desktop()
     try:
-        for name in given.pictures or takers:
-            if name == "command-line":
-                command_line(given.output)
-            else:
-                takers[name](desktop, given.output)
-                desktop.clear()
+        for name in on_desktop.keys() & set(wanted):
+            on_desktop[name](desktop, given.output)
+            desktop.clear()
     finally:
         desktop.close()
     return 0

@@ -102,7 +102,7 @@ class Progress(L.Callback):
         steps = epochs * learner.epoch_steps
         pace = (now - self._started) / max(step - self._first, 1)
         place = {"epoch": trainer.current_epoch + 1, "epochs": epochs, "step": step, "steps": steps}
-        times = {"seconds": round(now - self.began, 3), "eta_s": round(pace * (steps - step), 1)}
+        times = {"seconds": round(now - self.began, 3), "eta_s": round(pace * (steps - step), 3)}
         self.tell({"event": event, **place, **values, **times})
 
 

@@ -1,5 +1,6 @@
 """A data set from many scans: the same whatever the order, the processes and the interruptions."""
 
+import contextlib
 import errno
 import hashlib
 import json
@@ -281,8 +282,9 @@ def test_cancelled(tree, whole, tmp_path):
 def test_a_worker_that_dies_is_told_with_its_scan(tree, whole, tmp_path):
     def kill(done, total, key):
         for child in psutil.Process().children(recursive=True):
-            if any("popen_loky" in word for word in child.cmdline()):
-                child.kill()
+            with contextlib.suppress(psutil.Error):  # one that was killed before may still be listed
+                if any("popen_loky" in word for word in child.cmdline()):
+                    child.kill()
 
     found = read_sources([tree])
     out = tmp_path / "out"
