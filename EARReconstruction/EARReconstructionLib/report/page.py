@@ -98,10 +98,11 @@ def _largest(
 
     Without a reference there is nothing below that they could stand beside.
     """
+    choices: list[tuple[list[Drawn], list[Drawn]]] = [([*bone, *heat], [])]
+    if heat and result.comparisons:
+        choices.append(([*bone], [*heat]))
     ways = []
-    for above, beneath in (
-        (([*bone, *heat], []), (bone, heat)) if heat and result.comparisons else (([*bone, *heat], []),)
-    ):
+    for above, beneath in choices:
         panels = _panels(result, above)
         below = measured(result, beneath, notes, range_mm) if result.comparisons else listed(result, notes)
         height_mm = max(_ROOM_MM - below.least_mm, _LEAST_PICTURES_MM)
