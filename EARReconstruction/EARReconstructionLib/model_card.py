@@ -41,6 +41,7 @@ class ModelCard:
     arguments: constructor arguments of the architecture. size, spacing_mm: the cube that the network fills.
     hu_mean, hu_sd: the training set's z-score, by which the output becomes HU. threshold_hu: above it is bone.
     angle_range_deg: angles between the two views, sod_range_mm: source to isocentre, that training covered.
+    levels: that it was trained on and is made for; others are rebuilt with a warning.
     protocol: what the training X-rays showed ("isolated", "column", "in-situ"). field: "cube", or "paper" where every
     training volume was the vertebra's own box, resized: such a model can be evaluated, but no radiograph tells the box.
     error_calibration: (spread, expected error) in mm, both rising, as `ear calibrate` measured them; see

@@ -283,7 +283,7 @@ def _reconstruction(
         if share < 1:
             notes += (f"{100 * (1 - share):.0f} % of the crop of {roi.level} lies outside the {role} image.",)
     if roi.level not in card.levels:
-        notes += (f"The model was not trained on {roi.level}.",)
+        notes += (f"The model is not made for {roi.level}.",)
     if not mask.any():
         notes += (f"No bone was found for {roi.level}: is its ROI on the vertebra?",)
     return Reconstruction(roi, volume, mask, edges, one.ras_from_ijk, card.threshold_hu, card.name, notes)

@@ -386,7 +386,7 @@ class TestNotes:
     def test_a_level_that_the_model_never_saw(self, image_pair):
         images, geometry = image_pair
         (one,) = reconstruct(images, geometry, [roi("C5")], Fake(Product()))
-        assert one.notes == ("The model was not trained on C5.",)
+        assert one.notes == ("The model is not made for C5.",)
 
     def test_no_bone(self, image_pair):
         images, geometry = image_pair

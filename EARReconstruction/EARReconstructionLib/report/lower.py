@@ -91,7 +91,7 @@ def listed(result: Result, notes: Sequence[str]) -> Lower:
     scale, words = "", "Lengths in mm. Rebuilt: extent of the rebuilt surface along R, A and S."
     if expecting(result):
         scale = draw_scale()
-        words += " Expected error: its mean over the surface, and what 95 % of the surface stay below."
+        words += " Expected error: mean, and what 95 % of it stay below."
     around_mm = _HEADING_MM + _TABLE_HEAD_MM + _WORDS_MM + (SCALE_MM if scale else 0)
     notes_mm = _for_notes(notes, WIDTH_MM, around_mm + count * _least_row(count))
 

@@ -93,7 +93,7 @@ def draw_surfaces(result: Result, range_mm: float) -> tuple[list[Drawn], list[Dr
         if result.comparisons:
             measured = {one.level: one.surface for one in result.comparisons}
             return bone, drawn("Distance", measured, distance_shading(range_mm))
-        return bone, drawn("Expected error", expecting(result), error_shading())
+        return bone, drawn("Exp. error", expecting(result), error_shading())
 
 
 def expecting(result: Result) -> dict[str, vtkPolyData]:

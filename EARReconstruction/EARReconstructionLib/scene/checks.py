@@ -66,7 +66,7 @@ def _of_roi(roi: VertebraROI, geometry: BiplanarGeometry, card: ModelCard | None
         elif share < 1 - _NEGLIGIBLE:
             yield f"{100 * (1 - share):.0f} % of the crop of {roi.level} lies outside the {role} image."
     if card is not None and roi.level not in card.levels:
-        yield f"The model was not trained on {roi.level}."
+        yield f"The model is not made for {roi.level}."
 
 
 def _of_column(rois: Sequence[VertebraROI]) -> Iterator[tuple[str, str]]:

@@ -159,7 +159,7 @@ class TestContent:
             "#" + "".join(f"{round(255 * c):02x}" for c in error_colours()[n]) for n in (0, -1)
         ]
         surfaces = pictures(page, tmp_path, "surface")
-        assert list(surfaces) == ["Rebuilt, front", "Rebuilt, right", "Expected error, front", "Expected error, right"]
+        assert list(surfaces) == ["Rebuilt, front", "Rebuilt, right", "Exp. error, front", "Exp. error, right"]
         for name in list(surfaces)[2:]:
             upper, lower = np.split(surfaces[name].astype(float), [int(0.48 * len(surfaces[name]))])
             sure, unsure = (half[half.min(-1) < 235].mean(0) for half in (upper, lower))

@@ -88,7 +88,7 @@ def test_share_of_the_crop_that_an_image_misses(shown: Any, card: ModelCard) -> 
     place(0.3)
     found = warnings(shown, replace(card, levels=("L2",)))
     assert "30 % of the crop of L2 lies outside the lateral image." in found["L2"]
-    assert found["L1"] == ["The model was not trained on L1."]
+    assert found["L1"] == ["The model is not made for L1."]
     place(0.49)
     assert any("49 % of the crop of L2 lies outside the lateral" in one for one in warnings(shown, card)["L2"])
     place(0.51)  # with its centre: there is nothing in between

@@ -126,7 +126,7 @@ def fit_notes(bundle: Bundle, dataset: PreparedDataset, rows: Sequence[Row]) -> 
         notes.append(f"trained on X-rays of the protocol {card.protocol!r}, these are {dataset.settings['protocol']!r}")
     untrained = list(dict.fromkeys(row.level for row in rows if row.level not in card.levels))
     if untrained:
-        notes.append(f"not trained on {', '.join(untrained)}")
+        notes.append(f"not made for {', '.join(untrained)}")
     return notes
 
 

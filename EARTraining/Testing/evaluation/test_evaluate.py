@@ -120,7 +120,7 @@ class TestFiles:
         assert said["torch"] == torch.__version__
         assert said["bootstrap"]["unit"] == "patient"
         assert any("A: trained on other data" in note for note in said["notes"])
-        assert any("not trained on C5" in note for note in said["notes"])
+        assert any("not made for C5" in note for note in said["notes"])
 
     @pytest.mark.usefixtures("cheap")
     def test_volumes_are_kept_if_wanted(self, run, models, tmp_path, dataset):

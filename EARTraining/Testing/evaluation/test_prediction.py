@@ -174,7 +174,7 @@ class TestFit:
         assert "some of these patients" in note
         other = write_model(tmp_path / "b.safetensors", protocol="column")
         notes = " ".join(fit_notes(other, dataset, rows))
-        for word in ("other data", "'column'", "'isolated'", "not trained on C5"):
+        for word in ("other data", "'column'", "'isolated'", "not made for C5"):
             assert word in notes
 
 
