@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -68,24 +69,22 @@ def page(folder: Path) -> None:
 
     if lacking := missing():
         raise RuntimeError(lacking)
-    with tempfile.TemporaryDirectory() as scratch:
+    with tempfile.TemporaryDirectory() as scratch, ExitStack() as ends:
         server = Server("--port", "0", log=Path(scratch, "log"))
+        ends.callback(server.stop)
         browser = start_browser(Path(scratch, "profile"), Path(scratch))
-        try:
-            browser.open(server.address)
-            browser.click("open-sample")
-            browser.until(lambda: browser.state("step") == "reconstruct")
-            browser.click("reconstruct")
-            browser.until(lambda: browser.state("step") == "results", patience_s=1800)
-            browser.click("to-review")
-            browser.click("sample-reference")
-            browser.until(lambda: browser.state("measured"), patience_s=600)
-            time.sleep(10)  # the last frame of the 3-D view comes when nothing else is to be done
-            picture = Image.open(io.BytesIO(browser.driver.get_screenshot_as_png()))
-            save(np.asarray(picture.convert("RGB")), "EARBrowser", folder)
-        finally:
-            browser.driver.quit()
-            server.stop()
+        ends.callback(browser.driver.quit)
+        browser.open(server.address)
+        browser.click("open-sample")
+        browser.until(lambda: browser.state("step") == "reconstruct")
+        browser.click("reconstruct")
+        browser.until(lambda: browser.state("step") == "results", patience_s=1800)
+        browser.click("to-review")
+        browser.click("sample-reference")
+        browser.until(lambda: browser.state("measured"), patience_s=600)
+        time.sleep(10)  # the last frame of the 3-D view comes when nothing else is to be done
+        picture = Image.open(io.BytesIO(browser.driver.get_screenshot_as_png()))
+        save(np.asarray(picture.convert("RGB")), "EARBrowser", folder)
 
 
 class Module:
@@ -190,13 +189,13 @@ def main() -> int:
     if reason := why_not():
         print(reason, file=sys.stderr)
         return 1
-    for name in alone.keys() & set(wanted):
+    for name in (name for name in alone if name in wanted):
         alone[name](given.output)
     from standin.desktop import Desktop
 
     desktop = Desktop()
     try:
-        for name in on_desktop.keys() & set(wanted):
+        for name in (name for name in on_desktop if name in wanted):
             on_desktop[name](desktop, given.output)
             desktop.clear()
     finally:

@@ -212,11 +212,12 @@ def test_an_unknown_level_is_named() -> None:
 
 def test_surfaces_carry_the_expected_errors_of_their_points() -> None:
     sure, unsure = vertebra("L1", (0, 0, 0)), vertebra("L2", (0, 0, -30))
-    above = field(unsure.ras_from_ijk, unsure.volume_hu.shape)[..., 2] + 30
-    spine = stitch([sure, replace(unsure, expected_error_mm=(2 + above / 20).astype(np.float32))])
+    slope = np.array([0.02, -0.03, 0.05])  # along R, A and S
+    errors = 4 + field(unsure.ras_from_ijk, unsure.volume_hu.shape) @ slope
+    spine = stitch([sure, replace(unsure, expected_error_mm=errors.astype(np.float32))])
     assert not spine.surfaces["L1"].GetPointData().HasArray(EXPECTED_ERROR)
-    errors = vtk_to_numpy(spine.surfaces["L2"].GetPointData().GetArray(EXPECTED_ERROR))
-    np.testing.assert_allclose(errors, 2 + (points_of(spine.surfaces["L2"])[:, 2] + 30) / 20, atol=1e-3)
+    found = vtk_to_numpy(spine.surfaces["L2"].GetPointData().GetArray(EXPECTED_ERROR))
+    np.testing.assert_allclose(found, 4 + points_of(spine.surfaces["L2"]) @ slope, atol=1e-3)
 
 
 def test_files_of_a_spine(tmp_path: Path) -> None:

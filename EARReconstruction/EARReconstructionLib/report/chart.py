@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +18,9 @@ _COLOURS_MM, _TICKS_MM, _WORDS_MM = 2.4, 4.2, 3.4
 _SIZE = 2.5
 _SIDE = 4.0
 
-#: Height on paper of the scale of expected errors, with the gap above it; its width, and its steps.
-SCALE_MM, _SCALE_WIDTH_MM, _SCALE_STEPS = 8.6, 64.0, 40
+#: The scale of expected errors on paper: the gap above it and its height with that, its width, and its steps.
+SCALE_GAP_MM = 2.0
+SCALE_MM, _SCALE_WIDTH_MM, _SCALE_STEPS = SCALE_GAP_MM + _COLOURS_MM + _TICKS_MM, 64.0, 40
 
 
 def shares(comparisons: Sequence[Comparison], range_mm: float, bins: int = _BINS) -> NDArray[np.float64]:
@@ -42,19 +43,10 @@ def draw_histogram(comparisons: Sequence[Comparison], range_mm: float, width_mm:
             f'<rect class="bar" x="{x + 0.06:.2f}" y="{base - tall:.2f}" width="{across - 0.12:.2f}" '
             f'height="{tall:.2f}" fill="{colour}"><title>{number(share, 1)} %</title></rect>'
         )
-        parts.append(
-            f'<rect class="legend" x="{x:.2f}" y="{base + 0.5:.2f}" width="{across + 0.05:.2f}" '
-            f'height="{_COLOURS_MM - 0.5:.2f}" fill="{colour}"/>'
-        )
     parts.append(f'<path class="axis" d="M{low},{base:.2f} H{width_mm - _SIDE:.2f}"/>')
-    for value in (-range_mm, -range_mm / 2, 0.0, range_mm / 2, range_mm):
-        x = width_mm / 2 + value / range_mm * (width_mm / 2 - _SIDE)
-        y = base + _COLOURS_MM
-        parts.append(f'<path class="axis" d="M{x:.2f},{y:.2f} v0.9"/>')
-        said = f"{abs(value):g}"
-        if value:
-            said = ("\N{MINUS SIGN}" if value < 0 else "+") + said
-        parts.append(text(x, y + 2.5, f"{said} mm" if not value else said, _SIZE, "tick", "middle"))
+    halves = [n * range_mm / 2 for n in range(-2, 3)]
+    labels = [f"{value:+g}".replace("-", "\N{MINUS SIGN}") if value else "0 mm" for value in halves]
+    parts += _colour_scale(distance_colours(len(percent)), labels, width_mm, base)
     words = height_mm - _WORDS_MM / 2
     parts.append(text(_SIDE - 2, words, "\N{LEFTWARDS ARROW} inside: bone missing", _SIZE, "inside"))
     parts.append(
@@ -70,20 +62,26 @@ def draw_histogram(comparisons: Sequence[Comparison], range_mm: float, width_mm:
 
 def draw_scale() -> str:
     """SVG of the colours of expected errors, in mm of paper."""
-    across = (_SCALE_WIDTH_MM - 2 * _SIDE) / _SCALE_STEPS
-    parts = [
-        f'<rect class="legend" x="{_SIDE + n * across:.2f}" y="0" width="{across + 0.05:.2f}" '
-        f'height="{_COLOURS_MM:.2f}" fill="{css_colour(colour)}"/>'
-        for n, colour in enumerate(error_colours(_SCALE_STEPS))
-    ]
-    for n in range(5):
-        x = _SIDE + n / 4 * (_SCALE_WIDTH_MM - 2 * _SIDE)
-        parts.append(f'<path class="axis" d="M{x:.2f},{_COLOURS_MM:.2f} v0.9"/>')
-        said = f"{n / 4 * RANGE_MM:g}" + (" mm" if n == 4 else "")
-        parts.append(text(x, _COLOURS_MM + 2.5, said, _SIZE, "tick", "middle"))
+    labels = [f"{n / 4 * RANGE_MM:g}" for n in range(5)]
+    labels[-1] += " mm"
     tall = _COLOURS_MM + _TICKS_MM
     return (
         f'<svg class="errors" role="img" aria-label="Colours of the expected error" '
-        f'viewBox="0 0 {_SCALE_WIDTH_MM:.2f} {tall:.2f}" style="width:{_SCALE_WIDTH_MM:.2f}mm;height:{tall:.2f}mm">'
-        f"{''.join(parts)}</svg>"
+        f'viewBox="0 0 {_SCALE_WIDTH_MM:.2f} {tall:.2f}" '
+        f'style="width:{_SCALE_WIDTH_MM:.2f}mm;height:{tall:.2f}mm;margin-top:{SCALE_GAP_MM}mm">'
+        f"{''.join(_colour_scale(error_colours(_SCALE_STEPS), labels, _SCALE_WIDTH_MM, 0))}</svg>"
     )
+
+
+def _colour_scale(colours: NDArray[np.float64], labels: Sequence[str], width_mm: float, top_mm: float) -> Iterator[str]:
+    """Colours from left to right, and below them labels at even distances from the first colour's to the last's end."""
+    across = (width_mm - 2 * _SIDE) / len(colours)
+    for n, colour in enumerate(colours):
+        yield (
+            f'<rect class="legend" x="{_SIDE + n * across:.2f}" y="{top_mm + 0.5:.2f}" width="{across + 0.05:.2f}" '
+            f'height="{_COLOURS_MM - 0.5:.2f}" fill="{css_colour(colour)}"/>'
+        )
+    y = top_mm + _COLOURS_MM
+    for x, label in zip(np.linspace(_SIDE, width_mm - _SIDE, len(labels)), labels, strict=True):
+        yield f'<path class="axis" d="M{x:.2f},{y:.2f} v0.9"/>'
+        yield text(x, y + 2.5, label, _SIZE, "tick", "middle")

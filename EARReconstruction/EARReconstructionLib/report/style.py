@@ -49,7 +49,6 @@ figcaption { width: 0; min-width: 100%; font-size: 8pt; line-height: 1.2; height
 .surface .level { fill: #455362; paint-order: stroke; stroke: #fff; stroke-width: .16em }
 path.scale, path.axis { fill: none; stroke: #17212b; stroke-width: .25 }
 text.scale { fill: #17212b; paint-order: stroke; stroke: #fff; stroke-width: .16em }
-.errors { margin-top: 2mm }
 .inside { fill: #99051f } .outside { fill: #1a3399 }
 
 .measured { display: flex; gap: 7mm; align-items: flex-start }
