@@ -116,7 +116,7 @@ class Sheet:
         span = min(0.55 * self._inside, 4.0)
         lines = textwrap.wrap(text, max(int(self._inside * _LETTERS_PER_INCH), 30))
         above = self._below + 0.18 + 0.12 * len(lines)
-        place = ((self._label + (self._inside - self._label - span) / 2) / width, above / height)
+        place = ((self._inside - span) / 2 / width, above / height)  # in the middle of what the text may fill
         axis = self.figure.add_axes((*place, span / width, 0.09 / height))
         bar = self.figure.colorbar(
             ScalarMappable(Normalize(low, high), colours), cax=axis, orientation="horizontal", extend=extend

@@ -11,7 +11,9 @@ from EARReconstructionLib.report import rendering
 from EARTrainingLib.evaluation.evaluate import evaluate
 from EARTrainingLib.evaluation.figures import frequency_pairs
 from EARTrainingLib.evaluation.figures.distributions import draw_distributions
+from EARTrainingLib.evaluation.figures.sheet import DPI, Sheet, house_style
 from EARTrainingLib.evaluation.tables import HEADLINES
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 
 @pytest.fixture
@@ -73,6 +75,23 @@ def test_few_vertebrae_are_no_spine(prepared, models, fake_predictions, sheets, 
     assert "spine.png" not in said["figures"]
     assert any("no figure of a spine" in note for note in said["notes"])
     assert "best ASSD of A" in said["figures"]["distances.png"]
+
+
+@pytest.mark.parametrize("methods", [1, 2, 6])
+@pytest.mark.parametrize("label", [0.32, 0.62])
+def test_the_words_of_the_legend_fit_into_the_figure(methods, label):
+    """One method makes the narrowest sheet, in which words that stand off its middle are cut off."""
+    with house_style():
+        sheet = Sheet(2, ["Truth", *["method"] * methods], label=label, legend=0.62, caption="Words.")
+        sheet.figure.set_dpi(DPI)  # of the files: letters have other widths at another
+        sheet.distance_bar(3.0)
+        canvas = FigureCanvasAgg(sheet.figure)
+        canvas.draw()
+        (words,) = (axis.xaxis.label for axis in sheet.figure.axes if "mm]" in axis.get_xlabel())
+        box = words.get_window_extent(canvas.get_renderer())
+    assert box.x0 >= 0
+    assert box.x1 <= sheet.figure.bbox.x1
+    assert box.y0 >= 0
 
 
 class TestPairs:
