@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from EARReconstructionLib.geometry import View, cube_affine, lift
 from EARReconstructionLib.reconstruction import standardise
 
+from .datasets.density import LIVE, Bone
 from .datasets.scenes import AIR_HU, Scene, grid_affine
 from .deformation import UNDEFORMED, Deformation, Shapes, body, deformed
 from .projection.acquisition import ACQUISITIONS, Acquisition
@@ -30,6 +31,9 @@ PROTOCOLS = ("isolated", "column", "in-situ")
 
 #: X-rays within a made-up body are blurred by a Gaussian of up to so many pixels.
 BLUR_PIXELS = 1.0
+
+#: A shell is at least so much denser than its core, HU.
+SHELL_ABOVE_HU = 50.0
 
 #: Where the arch begins: so many halves of the body's height behind its middle.
 ARCH = 1.3
@@ -51,7 +55,7 @@ class Simulation:
 
     protocol: one of PROTOCOLS. In situ a scene shows all that its CT holds; one without CT shows its bones within a
     made-up body, in a share ``surroundings`` of the samples, and else as a ``column``. soft_tissue: the share of the
-    samples of columns that lie behind a smooth, uneven haze of 20 to 220 mm.
+    samples of columns that lie behind a smooth, uneven haze of 20 to 220 mm. bone: of scenes without CT.
 
     Raises ValueError for an unknown protocol or a share outside 0 to 1.
     """
@@ -61,6 +65,7 @@ class Simulation:
     deformation: Deformation = field(default_factory=Deformation)
     surroundings: float = 0.7
     soft_tissue: float = 0.6
+    bone: Bone = LIVE
 
     def __post_init__(self) -> None:
         if self.protocol not in PROTOCOLS:
@@ -159,7 +164,10 @@ def _densities(
     generator: torch.Generator,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """HU of the target in air, and of all that the X-ray shows. Half a voxel of partial volume around each bone."""
-    bone = _made_up_bone(shapes, spacing_mm, rng, generator) if shapes.hu is None else [shapes.hu, shapes.hu]
+    if shapes.hu is None:
+        bone = _made_up_bone(shapes, spacing_mm, simulation.bone, rng, generator)
+    else:
+        bone = [shapes.hu, shapes.hu]
     target, others = (
         AIR_HU + inside(distance, spacing_mm) * (density - AIR_HU)
         for distance, density in zip((shapes.target_mm, shapes.others_mm), bone, strict=True)
@@ -172,22 +180,24 @@ def _densities(
 
 
 def _made_up_bone(
-    shapes: Shapes, spacing_mm: float, rng: np.random.Generator, generator: torch.Generator
+    shapes: Shapes, spacing_mm: float, ranges: Bone, rng: np.random.Generator, generator: torch.Generator
 ) -> list[torch.Tensor]:
     """HU inside the target and inside the others, where no CT says them: a dense shell around an uneven core.
 
-    As CTs of 1 to 3 mm show it, up to young bone at full resolution. Medians of ten vertebrae of three people: bodies
-    156 to 284 HU to a depth of 1.6 mm and 42 to 124 from 4 mm on; arches 182 to 477 HU to 1.6 mm, a tenth of that above
-    360 to 950, and 48 to 227 from 4 mm on. So the arch's shell is denser, and its marrow is not: seen along a pedicle,
-    that is a ring. The body's shell is thinner where it does not face up or down, at its waist, and uneven.
+    Medians of ten vertebrae of three people in CTs of 1 to 3 mm: bodies 156 to 284 HU to a depth of 1.6 mm and 42 to
+    124 from 4 mm on; arches 182 to 477 HU to 1.6 mm, a tenth of that above 360 to 950, and 48 to 227 from 4 mm on. So
+    the arch's shell is denser, and its marrow is not: seen along a pedicle, that is a ring. The body's shell is thinner
+    where it does not face up or down, at its waist, and uneven. Shells are drawn by the logarithm of their HU: dim bone
+    is as common as bright bone, and soft tissue hides it far better.
     """
-    shell_mm, core_hu = rng.uniform(1.0, 3.5), rng.uniform(20, 280)
-    shell_hu = rng.uniform(max(200, core_hu + 60), 800)
+    shell_mm, core_hu = rng.uniform(*ranges.shell_mm), rng.uniform(*ranges.core_hu)
+    dim, bright = np.log(np.maximum(ranges.shell_hu, core_hu + SHELL_ABOVE_HU))
+    shell_hu = float(np.exp(rng.uniform(dim, bright)))
     waist, arch_hu, arch_shell = rng.uniform(0.2, 1.0), rng.uniform(-60, 200), rng.uniform(1.1, 2.2)
     shape, device = shapes.target_mm.shape, shapes.target_mm.device
     texture, thickness = (
         _smooth(shape, cell_mm / spacing_mm, generator).to(device) * rng.uniform(*most)
-        for cell_mm, most in ((4.5, (10, 70)), (15.0, (0.0, 0.4)))
+        for cell_mm, most in ((4.5, ranges.grain_hu), (15.0, (0.0, 0.4)))
     )
     (_, front, _), half_height = body(shapes.target_mm, spacing_mm)
     along_a = (torch.arange(shape[1], device=device) - (shape[1] - 1) / 2) * spacing_mm - front

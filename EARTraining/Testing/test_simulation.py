@@ -8,6 +8,7 @@ import torch
 from EARReconstructionLib.geometry import cube_affine, transform_points
 from EARReconstructionLib.reconstruction import standardise
 from EARTrainingLib import simulation as module
+from EARTrainingLib.datasets.density import LIVE, Bone
 from EARTrainingLib.datasets.scenes import AIR_HU, CLIP_MM, Scene
 from EARTrainingLib.deformation import UNDEFORMED, Deformation, Shapes, deformed
 from EARTrainingLib.projection import (
@@ -366,7 +367,7 @@ def test_mistakes_in_settings_are_named(wrong):
 class TestMadeUpBone:
     """Density where no CT says it, over many draws."""
 
-    def bones(self, count=30):
+    def bones(self, ranges=LIVE, count=30):
         """HU of a large ball with a block behind it, and masks of its voxels."""
         points = grid_points()
         r, a, s = np.moveaxis(points, -1, 0)
@@ -386,7 +387,7 @@ class TestMadeUpBone:
         found = {name: [] for name in places}
         for seed in range(count):
             rng, generator = np.random.default_rng(seed), torch.Generator().manual_seed(seed)
-            target, _ = module._made_up_bone(shapes, SPACING_MM, rng, generator)
+            target, _ = module._made_up_bone(shapes, SPACING_MM, ranges, rng, generator)
             for name, place in places.items():
                 found[name].append(float(target.numpy()[place].mean()))
         return {name: np.array(values) for name, values in found.items()}
@@ -398,6 +399,33 @@ class TestMadeUpBone:
         assert found["top"].min() > 70
         assert found["top"].max() < 900
         assert np.ptp(found["top"]) > 200
+
+    def test_dim_bone_is_as_common_as_bright_bone(self):
+        """A fifth of all shells as dim as old bone in CTs of 3 mm (156 to 284 HU), which is the hardest to see."""
+        assert np.quantile(self.bones()["top"], 0.2) < 220
+
+    def test_is_what_its_ranges_say(self):
+        """A shell that fills the ball: no core, no unevenness."""
+        full = Bone((60.0, 60.0), (400.0, 400.0), (100.0, 100.0), (0.0, 0.0))
+        found = self.bones(full, 3)
+        assert found["top"] == pytest.approx(400, abs=2)
+        hollow = self.bones(replace(full, shell_mm=(0.01, 0.01), shell_hu=(150.0, 150.0)), 3)
+        assert hollow["middle"] == pytest.approx(100, abs=2)
+
+    def test_a_shell_is_denser_than_its_core(self):
+        """Also where the ranges overlap."""
+        found = self.bones(Bone((60.0, 60.0), (160.0, 160.0), (200.0, 200.0), (0.0, 0.0)), 3)
+        assert found["top"] == pytest.approx(250, abs=2)
+
+    def test_the_recipe_s_bone_is_what_the_x_ray_shows(self):
+        """Dim and bright bone of one shape in one body: the bright one casts more of a shadow, and no other."""
+        dim, bright = (
+            made(BONE, replace(PLAIN, protocol="isolated", bone=replace(LIVE, shell_hu=(hu, hu))), (3,))
+            for hu in (300.0, 900.0)
+        )
+        assert torch.equal(dim.mask, bright.mask)
+        assert (bright.target_hu - dim.target_hu).max() > 400
+        assert (bright.target_hu - dim.target_hu).min() > -1
 
     def test_is_thicker_where_it_faces_up(self):
         found = self.bones()

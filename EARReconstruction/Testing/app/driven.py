@@ -26,6 +26,9 @@ GRACE_S = 2.0
 #: The machine that tests may be busy: nothing here measures time.
 PATIENCE_S = 60.0
 
+#: Of the page's state, what tells why something did not happen.
+_TOLD = ("message", "step", "busy", "job_title", "sending")
+
 
 class Server:
     """One `ear app` in a process of its own."""
@@ -90,6 +93,11 @@ class Browser:
         """A value of the page's state."""
         return self.driver.execute_script("return window.trame.state.get(arguments[0])", name)
 
+    def states(self, *names: str) -> list[Any]:
+        """Values of the page's state at one moment: read one by one, each may be of another."""
+        values: list[Any] = self.driver.execute_script("return arguments[0].map(n => window.trame.state.get(n))", names)
+        return values
+
     def click(self, element_id: str) -> None:
         """Click an element, once it can be: it is there, enabled, and nothing that still moves lies over it."""
 
@@ -136,7 +144,8 @@ class Browser:
             time.sleep(0.1)
         picture = self.downloads / "timeout.png"
         self.driver.save_screenshot(str(picture))
-        raise TimeoutError(f"it did not happen ({trouble}); {picture}; message {self.state('message')!r}")
+        now = dict(zip(_TOLD, self.states(*_TOLD), strict=True))
+        raise TimeoutError(f"it did not happen ({trouble}); {picture}; the page's state is {now}")
 
     def pixels(self, role: str) -> NDArray[np.uint8]:
         """(H, W, 3) of a view as the browser shows it."""

@@ -156,13 +156,15 @@ def test_boxes_are_added_filled_resized_and_deleted(page: Any) -> None:
 
 
 def test_a_job_is_cancelled_and_the_page_answers_meanwhile(page: Any) -> None:
-    """Two quick clicks start one; another arrangement is shown while it runs."""
+    """Two quick clicks start one; another arrangement is shown while it runs, and a file is told to wait."""
     page.show("reconstruct")
     page.driver.execute_script("for (let n = 0; n < 2; n++) window.trame.trigger('reconstruct')")
     page.until(lambda: page.state("busy"))
     page.call("arrange", "four")
     page.until(lambda: page.state("arrangement") == "four", 20)
     assert page.state("busy")
+    page.upload("model", MODELS / f"{DEFAULT_MODEL}.safetensors")
+    page.until(lambda: "another step is running" in page.state("message"))
     page.click("cancel")
     page.until(lambda: not page.state("busy"))
     assert page.text("message") == "Reconstruction: cancelled."
@@ -249,7 +251,7 @@ def test_a_ct_is_compared_above_its_threshold(page: Any, tmp_path: Path) -> None
     page.call("type_threshold", "0")
     page.until(lambda: page.state("threshold_hu") == 0)
     page.click("compare")
-    page.until(lambda: not page.state("busy") and page.state("message") == "")
+    page.until(lambda: page.states("busy", "message") == [False, ""])
     assert float(page.state("measured")[0]["assd"]) == pytest.approx(float(before[0]["assd"]), abs=0.3)
 
 

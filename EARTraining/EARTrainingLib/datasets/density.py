@@ -16,18 +16,31 @@ GRAIN_MM = 1.5
 
 @dataclass(frozen=True)
 class Bone:
-    """Ranges from which one person's bone is drawn: thickness of the shell in mm, HU of shell, core and unevenness."""
+    """Ranges from which one person's bone is drawn: thickness of the shell in mm, HU of shell, core and unevenness.
+
+    Raises ValueError for a range that ends before it begins, and for a shell that is none.
+    """
 
     shell_mm: tuple[float, float]
     shell_hu: tuple[float, float]
     core_hu: tuple[float, float]
     grain_hu: tuple[float, float] = (20.0, 60.0)
 
+    def __post_init__(self) -> None:
+        for name in ("shell_mm", "shell_hu", "core_hu", "grain_hu"):
+            low, high = getattr(self, name)
+            if not low <= high:
+                raise ValueError(f"{name} is a range from low to high, got {low:g} to {high:g}")
+        if not (self.shell_mm[0] > 0 and self.shell_hu[0] > 0):
+            raise ValueError("a shell's thickness and HU are above 0")
 
-#: Young bone at full resolution, for bones in air; and bone as it stands out from soft tissue in CTs of 1 to 3 mm
-#: (medians of two people: 180 to 280 HU to a depth of 1.6 mm, 200 to 250 to 3.2 mm, 50 to 115 beyond 5 mm).
+
+#: Young bone at full resolution, for bones in air; bone as it stands out from soft tissue in CTs of 1 to 3 mm (medians
+#: of two people: 180 to 280 HU to a depth of 1.6 mm, 200 to 250 to 3.2 mm, 50 to 115 beyond 5 mm); and both and all
+#: between, for training.
 BRIGHT = Bone((1.0, 2.0), (550.0, 900.0), (100.0, 280.0))
 LIKE_CT = Bone((1.5, 3.5), (200.0, 500.0), (40.0, 160.0))
+LIVE = Bone((1.0, 3.5), (160.0, 700.0), (20.0, 200.0), (10.0, 70.0))
 
 
 def made_up_density(labels: Volume, seed: Sequence[int], bone: Bone = BRIGHT) -> NDArray[np.float32]:

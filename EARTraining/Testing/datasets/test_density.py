@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from EARReconstructionLib.geometry import cube_affine, transform_points
 from EARReconstructionLib.volume_io import Volume
-from EARTrainingLib.datasets.density import BRIGHT, LIKE_CT, made_up_density
+from EARTrainingLib.datasets.density import BRIGHT, LIKE_CT, Bone, made_up_density
 
 
 def balls(spacing=0.5, centre=(20.0, -30.0, 50.0)):
@@ -66,3 +66,17 @@ def test_the_seed_makes_the_bone():
     first, again, other = (made_up_density(labels, seed) for seed in ((0, 1), (0, 1), (0, 2)))
     np.testing.assert_array_equal(first, again)
     assert abs(float(first[0, 0, 0]) - float(other[0, 0, 0])) > 1
+
+
+@pytest.mark.parametrize(
+    ("ranges", "said"),
+    [
+        (((2.0, 1.0), (200.0, 300.0), (50.0, 60.0)), "shell_mm"),
+        (((1.0, 2.0), (200.0, 300.0), (60.0, 50.0)), "core_hu"),
+        (((0.0, 2.0), (200.0, 300.0), (50.0, 60.0)), "above 0"),
+        (((1.0, 2.0), (float("nan"), 300.0), (50.0, 60.0)), "shell_hu"),
+    ],
+)
+def test_ranges_that_cannot_be_are_refused(ranges, said):
+    with pytest.raises(ValueError, match=said):
+        Bone(*ranges)

@@ -129,7 +129,8 @@ class Review(Step):
             self.state.update({"heat_map": True, "on_reference": False, "expected_error": False})
             self.state.update({"arrangement": "spine", "step": "review"})
             self.session.part(Results).shown(run)
-            self.session.say(" ".join(remarks), "warning" if remarks else "information")
+            if remarks:  # or what was said meanwhile, such as that a file has to wait, stays
+                self.session.say(" ".join(remarks), "warning")
 
         self.session.start("Comparison", task.work, show, watch=task.nodes)
 
