@@ -61,11 +61,14 @@ def main() -> None:
     options = parser.parse_args()
     dataset = PreparedDataset.open(options.data)
     places = [(angle, 0.0) for angle in options.angles] + [(90.0, below) for below in options.below if below]
+    protocol = str(dataset.settings["protocol"])
     rows = []
     for path in options.bundles:
         bundle = load_bundle(path)
         for angle, below in places:
-            found = dice(bundle, dataset, options.split, Exactly(apart_deg=angle, below_mm=below))
+            acquisition = Exactly(apart_deg=angle, below_mm=below)
+            simulation = Simulation(protocol, acquisition, UNDEFORMED, soft_tissue=0.0, surroundings=0.0)
+            found = dice(bundle, dataset, options.split, simulation)
             rows += [{"model": path.stem, "angle_deg": angle, "below_mm": below, "id": i, "dice": d} for i, d in found]
             print(f"{path.stem}: {angle:g} degrees, {below:g} mm off: Dice {np.mean([d for _, d in found]):.3f}")
     frame = pd.DataFrame(rows)
@@ -73,10 +76,8 @@ def main() -> None:
     draw(frame, options.output)
 
 
-def dice(bundle: Bundle, dataset: PreparedDataset, split: str, acquisition: Exactly) -> list[tuple[str, float]]:
-    """Of each vertebra of a split, at the model's threshold."""
-    protocol = str(dataset.settings["protocol"])
-    simulation = Simulation(protocol, acquisition, UNDEFORMED, soft_tissue=0.0, surroundings=0.0)
+def dice(bundle: Bundle, dataset: PreparedDataset, split: str, simulation: Simulation) -> list[tuple[str, float]]:
+    """Of each vertebra of a split, rebuilt from X-rays made for it, at the model's threshold."""
     samples = Samples(dataset, split, lift=bundle.card.lift, simulation=simulation, random=False, seed=0)
     network = bundle.network()
     found = []
