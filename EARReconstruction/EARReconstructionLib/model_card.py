@@ -132,6 +132,15 @@ class ModelCard:
                 )
         return tuple(notes)
 
+    def level_notes(self, level: str) -> tuple[str, ...]:
+        """A sentence when the model is not made for a level."""
+        return () if level in self.levels else (f"The model is not made for {level}.",)
+
+
+def crop_note(level: str, role: str, share: float) -> str:
+    """A sentence on a crop of which only a share lies in the radiograph of a role."""
+    return f"{100 * (1 - share):.0f} % of the crop of {level} lies outside the {role} image."
+
 
 def _is_calibration(pairs: tuple[tuple[float, float], ...]) -> bool:
     """Whether it is none, or lengths of which the first rise and the second do not fall."""

@@ -19,8 +19,9 @@ from .errors import BundleError, Cancelled, CaseError, DeviceError
 from .expected_error import calibrated, spread
 from .geometry import Affine, BiplanarGeometry, View, as_displayed, crop_image, crop_view, cube_affine, lift
 from .job import Cancel, Progress
-from .model_card import MINIMUM_COVERAGE, ModelCard
+from .model_card import MINIMUM_COVERAGE, ModelCard, crop_note
 from .networks.network import NetworkOutput, ReconstructionNetwork
+from .radiograph_layout import ROLES
 from .variants import variants
 from .volume_io import largest_piece
 
@@ -107,7 +108,7 @@ def _crops(
 ) -> list[tuple[torch.Tensor, View, float]]:
     """Of both radiographs: the z-scored crop around a vertebra, its view, and its share inside the image."""
     crops = []
-    for radiograph, view, role in zip(radiographs, geometry.views, ("frontal", "lateral"), strict=True):
+    for radiograph, view, role in zip(radiographs, geometry.views, ROLES, strict=True):
         crop = crop_view(view, roi.centre_ras_mm, card.size, card.spacing_mm)
         pixels, inside = crop_image(torch.from_numpy(radiograph.attenuation()), view, crop)
         if inside < MINIMUM_COVERAGE:
@@ -279,11 +280,8 @@ def _reconstruction(
 ) -> Reconstruction:
     volume = _in_hu(z_scored, card)
     mask = largest_piece(volume > card.threshold_hu)
-    for share, role in zip(one.coverage, ("frontal", "lateral"), strict=True):
-        if share < 1:
-            notes += (f"{100 * (1 - share):.0f} % of the crop of {roi.level} lies outside the {role} image.",)
-    if roi.level not in card.levels:
-        notes += (f"The model is not made for {roi.level}.",)
+    outside = [(role, share) for role, share in zip(ROLES, one.coverage, strict=True) if share < 1]
+    notes += tuple(crop_note(roi.level, role, share) for role, share in outside) + card.level_notes(roi.level)
     if not mask.any():
         notes += (f"No bone was found for {roi.level}: is its ROI on the vertebra?",)
     return Reconstruction(roi, volume, mask, edges, one.ras_from_ijk, card.threshold_hu, card.name, notes)

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..errors import GeometryError
 from ..geometry.biplanar import BiplanarGeometry
-from ..model_card import MINIMUM_COVERAGE, ModelCard
+from ..model_card import MINIMUM_COVERAGE, ModelCard, crop_note
 from ..radiograph import ROLES
 from ..vertebra import VertebraROI
 from .neighbours import SCALE_RANGE, steps_mm
@@ -64,9 +64,9 @@ def _of_roi(roi: VertebraROI, geometry: BiplanarGeometry, card: ModelCard | None
         elif share < MINIMUM_COVERAGE:
             yield f"Only {100 * share:.0f} % of the crop of {roi.level} lies in the {role} image, which is too little."
         elif share < 1 - _NEGLIGIBLE:
-            yield f"{100 * (1 - share):.0f} % of the crop of {roi.level} lies outside the {role} image."
-    if card is not None and roi.level not in card.levels:
-        yield f"The model is not made for {roi.level}."
+            yield crop_note(roi.level, role, share)
+    if card is not None:
+        yield from card.level_notes(roi.level)
 
 
 def _of_column(rois: Sequence[VertebraROI]) -> Iterator[tuple[str, str]]:

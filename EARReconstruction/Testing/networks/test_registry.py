@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import io
 import json
+import re
 from typing import Any
 
 import pytest
@@ -144,3 +145,21 @@ def test_unknown_names_and_arguments_are_refused_with_the_known_ones() -> None:
         build("UNet")
     with pytest.raises(ValueError, match=r"SIT has no argument width, depth.*in_channels, size"):
         build("SIT", width=2, depth=3)
+
+
+@pytest.mark.parametrize(
+    ("name", "argument", "value", "said"),
+    [
+        ("E2E", "width", "8", "a whole number above 0, got '8'"),
+        ("E2E", "width", 0, "a whole number above 0, got 0"),
+        ("EAR", "width", 8.5, "a whole number above 0, got 8.5"),
+        ("BX2S", "in_channels", True, "a whole number above 0, got True"),
+        ("PSR", "width", float("nan"), "a number above 0, got nan"),
+        ("EAR", "edge_attention", "no", "true or false, got 'no'"),
+        ("EAR", "frequency_norm", "layer", "'instance' or 'batch', got 'layer'"),
+    ],
+)
+def test_an_argument_of_another_kind_is_refused(name: str, argument: str, value: Any, said: str) -> None:
+    """A text that means no is truthy, and a network of no channels trains."""
+    with pytest.raises(ValueError, match=re.escape(f"{name}'s {argument} is {said}.")):
+        build(name, **{argument: value})
