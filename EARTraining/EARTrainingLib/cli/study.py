@@ -20,7 +20,7 @@ GO_ON = "run the same command again to go on"
 
 
 def study(
-    name: Annotated[str | None, typer.Argument(help="comparison, modules, losses or angles.")] = None,
+    name: Annotated[str | None, typer.Argument(help="comparison, modules, losses, angles or changes.")] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Folder of the study; one that was begun goes on.")
     ] = None,
