@@ -6,7 +6,7 @@ import hashlib
 import json
 import zipfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 from EARReconstructionLib.errors import EARError
 from EARReconstructionLib.geometry import View
+from EARReconstructionLib.vertebra import LEVELS
 from EARReconstructionLib.volume_io import Volume, read_volume, written_whole
 from numpy.typing import NDArray
 
@@ -109,6 +110,11 @@ class PreparedDataset:
                 "Prepare more patients, or edit split.csv and run the same `ear prepare` again",
             )
         return rows
+
+    def between(self, first: str, last: str) -> PreparedDataset:
+        """The same data set with the levels from ``first`` to ``last`` only, from head to tail."""
+        wanted = LEVELS[LEVELS.index(first) : LEVELS.index(last) + 1]
+        return replace(self, rows=tuple(row for row in self.rows if row.level in wanted))
 
     def volume(self, row: Row) -> Volume:
         """HU (k, j, i) with air outside the vertebra, and its place."""

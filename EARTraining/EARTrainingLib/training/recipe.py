@@ -12,6 +12,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 from EARReconstructionLib.errors import EARError
 from EARReconstructionLib.geometry import LIFTS
 from EARReconstructionLib.networks import NETWORKS
+from EARReconstructionLib.vertebra import LEVELS
 
 from ..losses import LossWeights
 from ..simulation import Simulation
@@ -28,6 +29,7 @@ class Recipe:
     batch_size: samples per pass over all devices together, so that a run does not depend on their number.
     accumulate: passes per step of the optimiser. epochs, warm_up_epochs: the learning rate rises linearly to
         learning_rate over the warm-up and falls to 0 along half a cosine over the rest.
+    levels: the first and the last level, from head to tail, that the network is trained on and made for; None for all.
     epoch_samples: samples per epoch, drawn evenly over levels, phantom_share of them from phantoms; None takes every
         training vertebra once.
     losses: eq. 10. lift: how images become volumes. xrays: those on disk, or made live at each step by ``simulation``.
@@ -45,6 +47,7 @@ class Recipe:
     weight_decay: float = 1e-5
     batch_size: int = 2
     accumulate: int = 1
+    levels: tuple[str, str] | None = None
     epochs: int = 100
     warm_up_epochs: int = 1
     epoch_samples: int | None = None
@@ -64,6 +67,11 @@ class Recipe:
         for name, known in (("architecture", NETWORKS), ("lift", LIFTS)):
             if getattr(self, name) not in known:
                 raise RecipeError(name, f"there is no {getattr(self, name)!r}", f"Use one of {', '.join(known)}")
+        for level in self.levels or ():
+            if level not in LEVELS:
+                raise RecipeError("levels", f"{level!r} is no vertebra", f"Use {LEVELS[0]} to {LEVELS[-1]}")
+        if self.levels and LEVELS.index(self.levels[0]) > LEVELS.index(self.levels[1]):
+            raise RecipeError("levels", f"{self.levels[0]} lies below {self.levels[1]}", "Give the upper one first")
         for name in ("learning_rate", "batch_size", "accumulate", "epochs", "epoch_samples", "clip"):
             value = getattr(self, name)
             if value is not None and not 0 < value < math.inf:

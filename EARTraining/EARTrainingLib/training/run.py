@@ -80,6 +80,8 @@ def train(
     """
     began, out = time.monotonic(), Path(out)
     dataset = PreparedDataset.open(data)
+    if recipe.levels is not None:
+        dataset = dataset.between(*recipe.levels)
     recipe = _sized(recipe, dataset.size)
     target = choose_device(device)
     devices, nodes = _spread(target, devices, nodes)

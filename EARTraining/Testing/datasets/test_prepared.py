@@ -25,6 +25,18 @@ def test_rows_splits_and_statistics(prepared_folder):
     assert data.hu_statistics == pytest.approx((volumes.mean(), volumes.std()))
 
 
+def test_a_part_of_the_levels(prepared_folder):
+    data = PreparedDataset.open(prepared_folder)
+    levels = {row.level for row in data.rows}
+    assert {row.level for row in data.between("C1", "L6").rows} == levels
+    part = data.between("L1", "L2")
+    assert [row for row in data.rows if row.level in ("L1", "L2")] == list(part.rows)
+    assert 0 < len(part.rows) < len(data.rows)
+    assert part.fingerprint == data.fingerprint
+    with pytest.raises(DatasetError, match="no vertebra in the split 'train'"):
+        data.between("C1", "C1").rows_of("train")
+
+
 def test_volume_mask_scene_and_xrays_of_a_vertebra_share_one_place(prepared_folder):
     """Each by its own file and affine: the tip of the left process, and the voxel that the X-rays send it to."""
     data = PreparedDataset.open(prepared_folder)

@@ -120,6 +120,11 @@ class TestTheBundle:
         assert told["validation"]["val_loss"] == pytest.approx(best["ear_run"]["validated"]["val_loss"], abs=1e-4)
         assert json.loads(json.dumps(told)) == told
 
+    def test_is_made_for_the_levels_that_it_was_trained_on(self, run, recipe, tmp_path):
+        card = load_bundle(run(replace(recipe, levels=("L1", "L3"), epochs=1), tmp_path)).card
+        assert card.levels == ("L1", "L2", "L3")
+        assert card.provenance["vertebrae"] == {"VerSe20": 1, "phantom": 3}
+
     def test_of_live_x_rays_has_the_simulation_s_ranges(self, run, recipe, tmp_path):
         simulation = Simulation(protocol="column")
         recipe = replace(recipe, xrays="live", simulation=simulation, epochs=1)

@@ -138,6 +138,10 @@ class TestOverrides:
             ("simulation.protocol=prone", ["simulation", "prone", "isolated"]),
             ("simulation.acquisition.sod_mm=[9, 3]", ["simulation.acquisition", "SOD", "9 to 3"]),
             ("simulation.acquisition.sod_mm=[900]", ["simulation.acquisition.sod_mm", "[900]"]),
+            ("simulation.bone.shell_hu=[700, 160]", ["simulation.bone", "shell_hu", "700 to 160"]),
+            ('levels=["T1", "S1"]', ["levels", "'S1'", "C1 to L6"]),
+            ('levels=["L5", "T1"]', ["levels", "L5 lies below T1"]),
+            ('levels=["L5"]', ["levels", "['L5']"]),
         ],
     )
     def test_errors_name_the_field_and_what_it_takes(self, setting, words):
