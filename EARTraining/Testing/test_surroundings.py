@@ -11,7 +11,7 @@ from EARTrainingLib.datasets.scenes import AIR_HU, CLIP_MM, Scene, grid_affine
 from EARTrainingLib.deformation import UNDEFORMED
 from EARTrainingLib.projection import ACQUISITIONS, material_densities
 from EARTrainingLib.simulation import Simulation, simulate
-from EARTrainingLib.surroundings import SPARE_MM, made_up_body
+from EARTrainingLib.surroundings import SPARE_MM, made_up_body, shown
 from EARTrainingLib.surroundings.body import Body
 from EARTrainingLib.surroundings.painter import REACH_MM, VOXEL_MM
 from EARTrainingLib.surroundings.trunk import GAS_HU
@@ -203,6 +203,73 @@ class TestGrids:
                 assert high >= half + SPARE_MM[0]
 
 
+class TestDiscs:
+    """Between blocks with flat ends, one above the other, that lie in front of the grid's middle and to the left."""
+
+    HEIGHT_MM, BACK_MM = 10.0, -6.0
+
+    def points(self):
+        grid = grid_affine((0, 0, 0), (GRID,) * 3, SPACING_MM)
+        k, j, i = np.meshgrid(*[np.arange(GRID)] * 3, indexing="ij")
+        return np.moveaxis(transform_points(grid, np.stack([i, j, k], -1)), -1, 0)
+
+    def block(self, low, high):
+        """Signed distance to a block of 28 mm by 36 mm, of which 12 mm lie behind BACK_MM."""
+        r, a, s = self.points()
+        return np.maximum.reduce([abs(r + 6) - 14, abs(a) - 18, low - s, s - high])
+
+    def found(self, upper=None):
+        target = torch.from_numpy(self.block(-12.0, 12.0)).float().clamp(-CLIP_MM, CLIP_MM)
+        others = torch.full_like(target, CLIP_MM)
+        if upper is not None:
+            others = torch.from_numpy(self.block(*upper)).float().clamp(-CLIP_MM, CLIP_MM)
+        disc = shown.discs(target, others, SPACING_MM, self.BACK_MM, self.HEIGHT_MM) < 0
+        return (disc & (target > 0) & (others > 0)).numpy()
+
+    def test_one_fills_the_gap_to_the_next_bone(self):
+        r, a, s = self.points()
+        gap = (s > 13) & (s < 19) & (abs(r + 6) < 12) & (a < 16)
+        disc = self.found((20.0, 40.0))
+        assert disc[gap & (a > -5)].all()
+        assert not disc[a < self.BACK_MM].any()
+        assert not disc[(abs(r + 6) > 20) | (a > 24)].any()
+        assert not self.found((27.0, 40.0))[(s > 18) & (s < 21)].any()  # 15 mm: no disc is as high
+
+    def test_where_there_is_no_next_bone_endplates_have_half_of_one(self):
+        r, a, s = self.points()
+        over = (abs(r + 6) < 8) & (a > 0) & (a < 10)
+        disc = self.found()
+        for side in (1, -1):
+            assert disc[over & (side * s > 13) & (side * s < 16)].all()
+            assert not disc[over & (side * s > 18.5)].any()
+        assert not disc[abs(s) < 10].any()  # none beside the walls
+
+    def test_it_is_seen_in_the_body(self, monkeypatch):
+        """Denser discs darken no pixel, and brighten most where the gap is."""
+        target, other = self.block(-12.0, 12.0), self.block(20.0, 40.0)
+        content = Scene(
+            "a", "test", "L2", *(np.clip(d, -CLIP_MM, CLIP_MM).astype(np.float16) for d in (target, other)),
+            None, SPACING_MM, (0, 0, 0), (28, 36, 24),
+        )  # fmt: skip
+        images = []
+        for hu in (0.0, 400.0):
+            monkeypatch.setattr(shown, "DISC_HU", (hu, hu))
+            monkeypatch.setattr(shown, "DISC_MM", (10.0, 10.0))
+            rng, generator = np.random.default_rng(1), torch.Generator().manual_seed(1)
+            distances = [torch.from_numpy(d.astype(np.float32)) for d in (content.target_mm, content.others_mm)]
+            hu_shown = torch.where(torch.minimum(*distances) < 0, 300.0, AIR_HU)
+            body = shown.in_made_up_body("L2", *distances, hu_shown, SPACING_MM, rng, generator)
+            crops = PLAIN.acquisition.draw(np.random.default_rng(0)).crops((0, 0, 0), 32, SPACING_MM)
+            images.append(body.area_densities(crops).sum(1))
+        more = images[1] - images[0]
+        assert float(more.min()) > -1e-2
+        for image, view in zip(more, crops, strict=True):
+            row, _ = np.unravel_index(int(image.argmax()), image.shape)
+            place, _ = view.project(np.array([[-6.0, 6.0, 16.0]]))  # the middle of the disc before BACK_MM
+            assert row + 0.5 == pytest.approx(place[0, 1], abs=1.6)
+            assert float(image.max()) > 0.25 * 24  # g/cm3 mm: 24 to 28 mm of 400 HU more
+
+
 class TestSamples:
     """X-rays of bones within a body."""
 
@@ -224,8 +291,10 @@ class TestSamples:
     def test_a_bone_adds_what_it_has_more_than_the_tissue_in_its_place(self, monkeypatch):
         """A ball beside the target: its shadow has its place in both views, and about its chord's mass."""
         target, centre, radius = ((0, 0, 0), 9.0), np.array((18.0, -14.0, 9.0)), 7.0
-        _, without = self.areas(monkeypatch, scene(target))
-        _, with_ball = self.areas(monkeypatch, scene(target, (centre, radius)))
+        with pytest.MonkeyPatch.context() as without_discs:
+            without_discs.setattr(shown, "discs", lambda target_mm, *_: torch.full_like(target_mm, 99.0))
+            _, without = self.areas(monkeypatch, scene(target))
+            _, with_ball = self.areas(monkeypatch, scene(target, (centre, radius)))
         shadow = (with_ball - without).sum(1)
         crops = PLAIN.acquisition.draw(np.random.default_rng(0)).crops((0, 0, 0), 32, SPACING_MM)
         for image, view in zip(shadow, crops, strict=True):

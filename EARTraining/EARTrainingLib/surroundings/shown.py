@@ -19,6 +19,16 @@ from . import made_up_body
 #: A made-up body gets so many times the photons: an automatic exposure reaches through it.
 BODY_EXPOSURE = 10.0
 
+#: Discs, HU: as dense as the marrow beside them, so that only endplates stand out. And how high the highest is, mm.
+DISC_HU = 50.0, 120.0
+DISC_MM = 8.0, 14.0
+
+#: A body's back wall lies so many halves of its height behind its middle, at least; so do its discs.
+BACK_WALL = 1.2
+
+#: Cosine squared of how far a surface may tilt to be an endplate.
+_ENDPLATE = 0.7
+
 
 @dataclass(frozen=True)
 class InBody:
@@ -54,19 +64,37 @@ def in_made_up_body(
     """
     shape = target_mm.shape[0], target_mm.shape[1], target_mm.shape[2]
     grid = grid_affine((0, 0, 0), shape, spacing_mm)
-    middle, _ = body(target_mm, spacing_mm)
+    middle, half_height = body(target_mm, spacing_mm)
     around = made_up_body(level, middle, _half_mm(target_mm, spacing_mm), rng, generator, shown_hu.device)
     there = around.sampled(shape, grid)
     beyond = around.outside_mm(shape, grid)
     bone = inside(torch.maximum(torch.minimum(target_mm, others_mm), beyond), spacing_mm)
     shown_hu = AIR_HU + inside(beyond, spacing_mm) * (shown_hu - AIR_HU)
-    more = material_densities(shown_hu + (1 - bone) * (there - AIR_HU)) - material_densities(there)
+    disc_mm = discs(target_mm, others_mm, spacing_mm, middle[1] - BACK_WALL * half_height, rng.uniform(*DISC_MM))
+    disc = inside(torch.maximum(disc_mm, beyond), spacing_mm)
+    tissue = there + disc * (rng.uniform(*DISC_HU) - there)
+    more = material_densities(shown_hu + (1 - bone) * (tissue - AIR_HU)) - material_densities(there)
     return InBody(
         more,
         _moved(grid, centre_ras_mm),
         material_densities(around.hu),
         _moved(around.ras_from_ijk, centre_ras_mm),
     )
+
+
+def discs(
+    target_mm: torch.Tensor, others_mm: torch.Tensor, spacing_mm: float, back_mm: float, height_mm: float
+) -> torch.Tensor:
+    """Distance (D, H, W) to the discs of a vertebra, negative inside, roughly; bones are not cut out.
+
+    A disc fills the gap to the next bone where it is no higher than ``height_mm``, and where there is no next bone half
+    as much over the endplates. Nothing lies behind ``back_mm``, along A from the middle of the grid.
+    """
+    facing = torch.gradient(target_mm, spacing=spacing_mm, dim=0)[0] ** 2
+    over = torch.maximum(target_mm - height_mm / 2, spacing_mm * (_ENDPLATE - facing) / (1 - _ENDPLATE))
+    between = (target_mm + others_mm - height_mm) / 2
+    along = (torch.arange(target_mm.shape[1], device=target_mm.device) - (target_mm.shape[1] - 1) / 2) * spacing_mm
+    return torch.maximum(torch.minimum(between, over), (back_mm - along)[:, None])
 
 
 def inside(distance_mm: torch.Tensor, spacing_mm: float) -> torch.Tensor:

@@ -187,6 +187,7 @@ class TestWithoutCT:
         air = torch.full((50, 100, 100), -1000.0)
         body = Body(air, grid_affine((0, 0, 0), (50, 100, 100), 4.0), (-1e3,) * 3, (1e3,) * 3)
         monkeypatch.setattr(shown, "made_up_body", lambda *_: body)
+        monkeypatch.setattr(shown, "discs", lambda target_mm, *_: torch.full_like(target_mm, 99.0))
         monkeypatch.setattr(scan_preparation, "BRIGHT", scan_preparation.LIKE_CT)
         scan = write_scan(tmp_path, GRIDS[name], ct=False)
         settings = replace(SETTINGS, protocol="in-situ", field=kind)
