@@ -57,7 +57,9 @@ def in_made_up_body(
     generator: torch.Generator,
     centre_ras_mm: ArrayLike = (0.0, 0.0, 0.0),
 ) -> InBody:
-    """The bones of a scene within one random body, which may end near them as a CT does: then so do they.
+    """The bones of a scene, and the discs between them, within one random body.
+
+    It may end near them as a CT does: then so do they.
 
     target_mm, others_mm (D, H, W): signed distances of the vertebra and of the others. shown_hu: HU of both in air.
     centre_ras_mm: where the middle of the grid lies.
