@@ -112,7 +112,7 @@ class PreparedDataset:
         return rows
 
     def between(self, first: str, last: str) -> PreparedDataset:
-        """The same data set with the levels from ``first`` to ``last`` only, from head to tail."""
+        """The same data set with the levels from ``first`` to ``last`` only, from head to tail; z-score as before."""
         wanted = LEVELS[LEVELS.index(first) : LEVELS.index(last) + 1]
         return replace(self, rows=tuple(row for row in self.rows if row.level in wanted))
 
