@@ -18,13 +18,13 @@ from EARReconstructionLib.reconstruction import standardise
 
 from .datasets.density import LIVE, Bone
 from .datasets.scenes import AIR_HU, Scene, grid_affine
-from .deformation import UNDEFORMED, Deformation, Shapes, body, deformed
+from .deformation import UNDEFORMED, Deformation, Shapes, body, column_lean, deformed
 from .projection.acquisition import ACQUISITIONS, Acquisition
 from .projection.detector import detect
 from .projection.materials import material_densities
 from .projection.raymarcher import project
 from .projection.spectrum import load_spectrum
-from .surroundings.shown import BODY_EXPOSURE, in_made_up_body, inside
+from .surroundings.shown import BODY_EXPOSURE, ahead_mm, facing_along, in_made_up_body, inside
 
 #: What an X-ray shows: the vertebra alone, all vertebrae, or everything that the CT holds.
 PROTOCOLS = ("isolated", "column", "in-situ")
@@ -201,14 +201,15 @@ def _made_up_bone(
         _smooth(shape, cell_mm / spacing_mm, generator).to(device) * rng.uniform(*most)
         for cell_mm, most in ((4.5, ranges.grain_hu), (15.0, (0.0, 0.4)))
     )
-    (_, front, _), half_height = body(shapes.target_mm, spacing_mm)
-    along_a = (torch.arange(shape[1], device=device) - (shape[1] - 1) / 2) * spacing_mm - front
-    arch = torch.sigmoid(-(along_a + ARCH * half_height) / 2)[:, None]
+    (_, front, up), half_height = body(shapes.target_mm, spacing_mm)
+    lean = column_lean(shapes.target_mm, shapes.others_mm, spacing_mm)
+    ahead = ahead_mm(shapes.target_mm, spacing_mm, lean) - front + lean * up
+    arch = torch.sigmoid(-(ahead + ARCH * half_height) / 2)[..., None]
     core = core_hu + texture + arch_hu * arch
     least = waist + (1 - waist) * arch
     bones = []
     for distance in (shapes.target_mm, shapes.others_mm):
-        facing = (torch.gradient(distance, spacing=spacing_mm, dim=0)[0] ** 2).clamp(max=1)
+        facing = facing_along(distance, spacing_mm, lean)
         local_mm = shell_mm * (least + (1 - least) * facing) * thickness.exp()
         shell = (0.5 + (local_mm + distance) / spacing_mm).clamp(0, 1)
         dense = shell_hu * (1 + (arch_shell - 1) * arch + (endplate - 1) * facing * (1 - arch))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from EARTrainingLib.datasets.scenes import CLIP_MM, Scene, grid_affine
-from EARTrainingLib.deformation import FRACTURES, UNDEFORMED, Shapes, body, deformed, fracture_mm
+from EARTrainingLib.deformation import FRACTURES, UNDEFORMED, Shapes, body, column_lean, deformed, fracture_mm
 from numpy.typing import NDArray
 
 SPACING_MM, SIDE = 1.5, 64
@@ -61,6 +61,46 @@ def test_the_body_is_found_by_its_depth() -> None:
     assert centre[2] == pytest.approx(3, abs=SPACING_MM)
     assert abs(centre[0]) <= 16 - 11 + SPACING_MM  # anywhere on the plateau of the largest depth
     assert half_height == pytest.approx(11, abs=SPACING_MM)
+
+
+#: Centres (A, S) of three bodies that lean to the front by 0.4 mm for each mm upwards.
+LEANING = ((-9.2, -26.0), (1.2, 0.0), (11.6, 26.0))
+
+
+def column(*centres: tuple[float, float]) -> list[torch.Tensor]:
+    """Distances to the middle body, with its arch, and to the others."""
+    blocks = [((0.0, a, s), (16.0, 14.0, 10.0)) for a, s in centres]
+    arch = ((0.0, blocks[1][0][1] - 28, -4.0), (4.0, 15.0, 5.0))
+    return [torch.from_numpy(found.astype(np.float32)) for found in (distance(blocks[1], arch), distance(*blocks[::2]))]
+
+
+def test_how_a_column_leans() -> None:
+    """The arch, low behind the middle body, has no part in it."""
+    upwards = column(*LEANING)
+    assert column_lean(*upwards, SPACING_MM) == pytest.approx(0.4, abs=0.06)
+    back = column(*((-a, s) for a, s in LEANING))
+    assert column_lean(*back, SPACING_MM) == pytest.approx(-0.4, abs=0.06)
+    alone = torch.full_like(upwards[0], CLIP_MM)
+    assert abs(column_lean(upwards[0], alone, SPACING_MM)) < 0.05
+    assert column_lean(alone, alone, SPACING_MM) == 0
+
+
+def test_a_tilt_leans_the_column_to_the_front_or_the_back_and_not_to_a_side() -> None:
+    middle = (torch.arange(SIDE) - (SIDE - 1) / 2) * SPACING_MM
+    straight = Scene(
+        "p", "X", "T4", *(part.numpy().astype(np.float16) for part in column((1.2, -26.0), (1.2, 0.0), (1.2, 26.0))),
+        None, SPACING_MM, (0, 0, 0), (32.0, 57.0, 22.0),
+    )  # fmt: skip
+    leans = []
+    for seed in range(12):
+        shapes = made(straight, seed, tilt_deg=25.0)
+        leans.append(column_lean(shapes.target_mm, shapes.others_mm, SPACING_MM))
+        bone = torch.minimum(shapes.target_mm, shapes.others_mm) < 0
+        aside = (bone * middle).sum((1, 2)) / bone.sum((1, 2)).clamp_min(1)
+        assert float(aside.abs().max()) < 0.1
+    assert min(leans) < -0.15
+    assert max(leans) > 0.15
+    assert max(map(abs, leans)) < np.tan(np.radians(25)) + 0.03
 
 
 def kept(kind: str, a: float, s: float, loss: float = 0.4, r: float = 0.0) -> float:

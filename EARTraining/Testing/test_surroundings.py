@@ -7,11 +7,12 @@ import pytest
 import torch
 from EARReconstructionLib.geometry import transform_points
 from EARTrainingLib import simulation as module
+from EARTrainingLib import surroundings
 from EARTrainingLib.datasets.scenes import AIR_HU, CLIP_MM, Scene, grid_affine
 from EARTrainingLib.deformation import UNDEFORMED
 from EARTrainingLib.projection import ACQUISITIONS, material_densities
 from EARTrainingLib.simulation import Simulation, simulate
-from EARTrainingLib.surroundings import SPARE_MM, made_up_body, shown
+from EARTrainingLib.surroundings import SPARE_MM, made_up_body, shoulder, shown, trunk
 from EARTrainingLib.surroundings.body import Body
 from EARTrainingLib.surroundings.painter import REACH_MM, VOXEL_MM
 from EARTrainingLib.surroundings.trunk import GAS_HU
@@ -117,10 +118,69 @@ class TestBody:
             made("X1", 0)
 
 
+class TestChest:
+    """Shoulders, heart and vessels, and a column that leans."""
+
+    def bright(self, body, centre, half):
+        """Share of a box (R, A, S and half sides, mm) that is denser than any soft tissue without contrast medium."""
+        shape = tuple(round(side) for side in half[::-1])
+        return float((body.sampled(shape, grid_affine(centre, shape, 2.0)) > 150).float().mean())
+
+    def test_shoulder_blades_stand_behind_and_beside_the_upper_chest(self):
+        for seed in range(3):
+            body = made("T5", seed)
+            for side in (-1, 1):
+                beside = self.bright(body, (side * 105, -30, 15), (50, 45, 30))
+                assert beside > 0.01
+                assert beside < 0.35  # plates, not blocks
+        below = made("L3", 0)
+        assert self.bright(below, (105, -30, 15), (50, 45, 30)) < 0.01
+
+    def test_raised_arms_are_beside_the_neck_and_hanging_ones_beside_the_trunk(self, monkeypatch):
+        def soft(body, height):
+            """Tissue so far beside the column that only arms are there."""
+            shape = (12, 30, 8)
+            found = body.sampled(shape, grid_affine((181, 10, height), shape, 4.0))
+            return float((found > -200).float().mean())
+
+        for raised, where, where_not in ((1.0, 100, -110), (0.0, -110, 100)):
+            monkeypatch.setattr(shoulder, "RAISED", raised)
+            body = made("T2", 4)
+            assert soft(body, where) > soft(body, where_not) + 0.1
+
+    def test_contrast_medium_is_in_the_heart_and_before_the_column(self, monkeypatch):
+        for share, low, high in ((0.0, 0, 110), (1.0, 110, 700)):
+            monkeypatch.setattr(trunk, "CONTRAST", share)
+            for seed in range(3):
+                body = made("T8", seed)
+                near = body.sampled((10, 10, 16), grid_affine((-22, 22, 0), (10, 10, 16), 3.0))
+                assert low < float(near.max()) < high
+
+    def test_everything_follows_a_column_that_leans(self, monkeypatch):
+        """By 0.7 mm for each mm upwards, less far away, as columns bend back."""
+        for name in ("CUT_ALONG", "CUT_ACROSS"):
+            monkeypatch.setattr(surroundings, name, 0.0)
+
+        def skin_behind(lean, height):
+            rng, generator = np.random.default_rng(8), torch.Generator().manual_seed(8)
+            body = made_up_body("T6", (0.0, 0.0, 0.0), HALF_MM, rng, generator, lean=lean)
+            i, _, k = np.rint(transform_points(np.linalg.inv(body.ras_from_ijk), (0, 0, height))).astype(int)
+            inside = (body.hu[k, :, i] > -500).nonzero().flatten()
+            return float(body.ras_from_ijk[1, 3] + body.ras_from_ijk[1, 1] * float(inside.min()))
+
+        assert skin_behind(0.7, 0.0) == skin_behind(0.0, 0.0)
+        assert 25 < skin_behind(0.7, 72.0) - skin_behind(0.0, 72.0) < 50
+        assert -50 < skin_behind(0.7, -72.0) - skin_behind(0.0, -72.0) < -25
+
+
 @pytest.fixture(scope="module")
 def bodies():
-    """Around L5, whole."""
-    return [made("L5", seed) for seed in range(6)]
+    """Around L5, whole, with bone that is seen: no contrast medium, no arms beside the hips."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trunk, "CONTRAST", 0.0)
+        patch.setattr(trunk, "CORTEX_HU", (450.0, 450.0))
+        patch.setattr(shoulder, "RAISED", 1.0)
+        return [made("L5", seed) for seed in range(6)]
 
 
 class TestPelvis:
@@ -150,7 +210,7 @@ class TestPelvis:
                 assert behind.any()
                 assert ahead.any()
                 assert np.abs(r[ahead]).mean() > np.abs(r[behind]).mean() + 25
-            crest = s[(np.abs(r) > 60) & (s < 90)].max()  # above are ribs
+            crest = s[(np.abs(r) > 60) & (s < 70)].max()  # above are ribs
             assert 5 < crest < 60  # beside L5 or L4
 
     def test_a_lateral_beam_meets_little_bone_in_them(self, bodies):
@@ -244,6 +304,19 @@ class TestDiscs:
             assert not disc[over & (side * s > 18.5)].any()
         assert not disc[abs(s) < 10].any()  # none beside the walls
 
+    def test_one_between_vertebrae_that_lean_lies_between_them(self):
+        """Sheared to the front by 0.5 mm for each mm upwards: the disc and its back are, too."""
+        r, a, s = self.points()
+        lean = 0.5
+        moved = np.maximum.reduce([abs(r + 6) - 14, abs(a - lean * s) - 18, abs(s) - 12])
+        above = np.maximum.reduce([abs(r + 6) - 14, abs(a - lean * s) - 18, 20 - s, s - 40])
+        target, others = (torch.from_numpy(distance).float().clamp(-CLIP_MM, CLIP_MM) for distance in (moved, above))
+        disc = shown.discs(target, others, SPACING_MM, self.BACK_MM, self.HEIGHT_MM, lean) < 0
+        disc = (disc & (target > 0) & (others > 0)).numpy()
+        gap = (s > 13) & (s < 19) & (abs(r + 6) < 12)
+        assert disc[gap & (a - lean * s > -4) & (a - lean * s < 15)].all()
+        assert not disc[gap & (a - lean * s < -8)].any()
+
     def test_it_is_seen_in_the_body(self, monkeypatch):
         """Denser discs darken no pixel, and brighten most where the gap is."""
         blocks = self.block(-12.0, 12.0), self.block(20.0, 40.0)
@@ -289,6 +362,7 @@ class TestSamples:
         target, centre, radius = ((0, 0, 0), 9.0), np.array((18.0, -14.0, 9.0)), 7.0
         with pytest.MonkeyPatch.context() as without_discs:
             without_discs.setattr(shown, "discs", lambda target_mm, *_: torch.full_like(target_mm, 99.0))
+            without_discs.setattr(shown, "column_lean", lambda *_: 0.0)  # the same body with and without the ball
             _, without = self.areas(monkeypatch, scene(target))
             _, with_ball = self.areas(monkeypatch, scene(target, (centre, radius)))
         shadow = (with_ball - without).sum(1)
@@ -307,7 +381,10 @@ class TestSamples:
     def test_the_mass_is_that_of_both(self, monkeypatch):
         """The body alone plus the difference of each voxel is the projection of bones put into the body."""
         content = scene(((0, 0, 0), 10.0), ((0, 0, -24), 8.0))
-        _, area = self.areas(monkeypatch, content)
+        with pytest.MonkeyPatch.context() as whole:
+            whole.setattr(surroundings, "CUT_ALONG", 0.0)
+            whole.setattr(surroundings, "CUT_ACROSS", 0.0)
+            _, area = self.areas(monkeypatch, content)
         bare = replace(PLAIN, surroundings=0.0)
         _, bones = self.areas(monkeypatch, content, bare)
         assert (area.sum(1) > bones.sum(1) - 1e-3).all()

@@ -1,9 +1,10 @@
 """A made-up body around a spine that has no CT: skin, fat, muscle, lungs, heart, gas, kidneys, ribs, shoulder and hip.
 
 What a radiograph in situ shows besides the column hides the bone more than it shows: edges of lungs and gas across the
-body, ribs that start at the vertebra itself, skulls and hips over its ends. None of it is anatomy to be measured. Sizes
-are drawn from ranges that hold small and large adults, from what atlases and CTs show, by eye. The frame is that of a
-scene: RAS mm from the middle of the vertebra's box; all is placed relative to the vertebra's body and the level.
+body, ribs that start at the vertebra itself, shoulders, skulls and hips over its ends, contrast medium before it. None
+of it is anatomy to be measured. Sizes are drawn from ranges that hold small and large adults, from what atlases and CTs
+show, by eye. The frame is that of a scene: RAS mm from the middle of the vertebra's box; all is placed relative to the
+vertebra's body, the level and how the column leans.
 """
 
 from __future__ import annotations
@@ -28,14 +29,15 @@ def made_up_body(
     rng: np.random.Generator,
     generator: torch.Generator,
     device: torch.device | str = "cpu",
+    lean: float = 0.0,
 ) -> Body:
     """One random body around a vertebra, without the vertebra and its neighbours; the same on every device.
 
     middle_ras_mm: of the vertebra's body (the bone's front part) in the frame of the scene. half_mm: (R, A, S) how far
-    the vertebra reaches from the frame's origin; all of it is always shown. Left is left: the heart and
-    the stomach lie there. Raises ValueError for a level that is no vertebra of LEVELS.
+    the vertebra reaches from the frame's origin; all of it is always shown. lean: of the column, mm to the front for
+    each mm upwards. Left is left: the heart lies there. Raises ValueError for a level that is no vertebra of LEVELS.
     """
-    built = Trunk(level, middle_ras_mm, rng, generator)
+    built = Trunk(level, middle_ras_mm, lean, rng, generator)
     built.paint_all()
     ends = np.full((2, 3), np.inf)
     cuts = np.repeat(rng.uniform(size=2) < (CUT_ACROSS, CUT_ALONG), (2, 1))

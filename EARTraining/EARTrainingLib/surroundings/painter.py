@@ -29,6 +29,9 @@ BACK_MM = {"C1": 60.0, "C6": 62.0, "T1": 70.0, "T5": 68.0, "T12": 75.0, "L3": 88
 COLUMN = tuple(level for level in LEVELS if level not in ("T13", "L6"))
 _TWICE = {"T13": "T12", "L6": "L5"}
 
+#: A column that leans at one vertebra does so less and less above and below it: mm.
+BENDS_BACK_MM = 80.0
+
 Box = tuple[slice, slice, slice]
 _ALL = slice(None)
 
@@ -42,6 +45,7 @@ class Painter:
         self,
         level: str,
         middle_ras_mm: ArrayLike,
+        lean: float,
         rng: np.random.Generator,
         generator: torch.Generator,
     ) -> None:
@@ -62,7 +66,10 @@ class Painter:
         if level not in LEVELS:
             raise ValueError(f"level {level!r} is no vertebra; known: {', '.join(LEVELS)}")
         self.heights = heights - heights[COLUMN.index(_TWICE.get(level, level))]
-        self.lean, self.curve = rng.uniform(-0.12, 0.12), rng.uniform(-8e-4, 8e-4)
+        self.lean, self.curve = lean + rng.uniform(-0.08, 0.08), rng.uniform(-8e-4, 8e-4)
+        # Where the column is at each height, and what lies in front of it, whichever way it leans.
+        self.column = self.lean * BENDS_BACK_MM * (self.z / BENDS_BACK_MM).tanh() + self.curve * self.z.square()
+        self.ahead = self.y - self.column
         build = rng.uniform(0.85, 1.2)
         self.width = self.along(WIDTH_MM) * build * rng.uniform(0.92, 1.08)
         self.depth = self.along(DEPTH_MM) * build * rng.uniform(0.92, 1.12)
@@ -76,7 +83,7 @@ class Painter:
 
     def spine(self, z: float) -> float:
         """How far the column lies in front of the vertebra at a height, mm."""
-        return self.lean * z + self.curve * z * z
+        return float(self.lean * BENDS_BACK_MM * np.tanh(z / BENDS_BACK_MM) + self.curve * z * z)
 
     def along(self, table: dict[str, float]) -> torch.Tensor:
         """A table's values at the heights of the grid, (D, 1, 1)."""

@@ -11,7 +11,7 @@ from EARReconstructionLib.geometry import Affine, View
 from numpy.typing import ArrayLike
 
 from ..datasets.scenes import AIR_HU, grid_affine
-from ..deformation import body
+from ..deformation import body, column_lean
 from ..projection.materials import material_densities
 from ..projection.raymarcher import project
 from . import made_up_body
@@ -67,12 +67,14 @@ def in_made_up_body(
     shape = target_mm.shape[0], target_mm.shape[1], target_mm.shape[2]
     grid = grid_affine((0, 0, 0), shape, spacing_mm)
     middle, half_height = body(target_mm, spacing_mm)
-    around = made_up_body(level, middle, _half_mm(target_mm, spacing_mm), rng, generator, shown_hu.device)
+    lean = column_lean(target_mm, others_mm, spacing_mm)
+    around = made_up_body(level, middle, _half_mm(target_mm, spacing_mm), rng, generator, shown_hu.device, lean)
     there = around.sampled(shape, grid)
     beyond = around.outside_mm(shape, grid)
     bone = inside(torch.maximum(torch.minimum(target_mm, others_mm), beyond), spacing_mm)
     shown_hu = AIR_HU + inside(beyond, spacing_mm) * (shown_hu - AIR_HU)
-    disc_mm = discs(target_mm, others_mm, spacing_mm, middle[1] - BACK_WALL * half_height, rng.uniform(*DISC_MM))
+    back = middle[1] - BACK_WALL * half_height - lean * middle[2]
+    disc_mm = discs(target_mm, others_mm, spacing_mm, back, rng.uniform(*DISC_MM), lean)
     disc = inside(torch.maximum(disc_mm, beyond), spacing_mm)
     tissue = there + disc * (rng.uniform(*DISC_HU) - there)
     more = material_densities(shown_hu + (1 - bone) * (tissue - AIR_HU)) - material_densities(there)
@@ -85,18 +87,35 @@ def in_made_up_body(
 
 
 def discs(
-    target_mm: torch.Tensor, others_mm: torch.Tensor, spacing_mm: float, back_mm: float, height_mm: float
+    target_mm: torch.Tensor,
+    others_mm: torch.Tensor,
+    spacing_mm: float,
+    back_mm: float,
+    height_mm: float,
+    lean: float = 0.0,
 ) -> torch.Tensor:
     """Distance (D, H, W) to the discs of a vertebra, negative inside, roughly; bones are not cut out.
 
     A disc fills the gap to the next bone where it is no higher than ``height_mm``, and where there is no next bone half
-    as much over the endplates. Nothing lies behind ``back_mm``, along A from the middle of the grid.
+    as much over the endplates. Nothing lies behind ``back_mm``, along A from the middle of the grid; lean: of the
+    column and of that border, mm to the front for each mm upwards.
     """
-    facing = torch.gradient(target_mm, spacing=spacing_mm, dim=0)[0] ** 2
+    facing = facing_along(target_mm, spacing_mm, lean)
     over = torch.maximum(target_mm - height_mm / 2, spacing_mm * (_ENDPLATE - facing) / (1 - _ENDPLATE))
     between = (target_mm + others_mm - height_mm) / 2
-    along = (torch.arange(target_mm.shape[1], device=target_mm.device) - (target_mm.shape[1] - 1) / 2) * spacing_mm
-    return torch.maximum(torch.minimum(between, over), (back_mm - along)[:, None])
+    return torch.maximum(torch.minimum(between, over), (back_mm - ahead_mm(target_mm, spacing_mm, lean))[..., None])
+
+
+def ahead_mm(grid: torch.Tensor, spacing_mm: float, lean: float) -> torch.Tensor:
+    """(D, H): mm along A from a line through the middle of a grid (D, H, W) that leans as a column does."""
+    s, a = ((torch.arange(count, device=grid.device) - (count - 1) / 2) * spacing_mm for count in grid.shape[:2])
+    return a - lean * s[:, None]
+
+
+def facing_along(distance_mm: torch.Tensor, spacing_mm: float, lean: float) -> torch.Tensor:
+    """Cosine squared between the nearest surface's normal and a column that leans so: 1 at endplates, 0 at walls."""
+    up, forward = torch.gradient(distance_mm, spacing=spacing_mm, dim=(0, 1))
+    return ((up + lean * forward).square() / (1 + lean**2)).clamp(max=1)
 
 
 def inside(distance_mm: torch.Tensor, spacing_mm: float) -> torch.Tensor:
