@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from EARReconstructionLib.errors import EARError
 from EARReconstructionLib.geometry import Affine, lift
+from EARReconstructionLib.vertebra import LEVELS
 from torch.utils.data import Dataset
 
 from .datasets.manifest import Row
@@ -19,6 +20,10 @@ from .datasets.scenes import Scene
 from .simulation import Sample, Simulation, simulate, xray_images
 
 __all__ = ["Raw", "Sample", "Samples", "noise_seed", "stacked", "stored_sample"]
+
+
+#: A body is lent to vertebrae at most so many levels above or below, T13 counted, which few have.
+LENDER_LEVELS = 2
 
 
 class Stored(NamedTuple):
@@ -31,11 +36,15 @@ class Stored(NamedTuple):
 
 
 class Raw(NamedTuple):
-    """What a sample is made of, as read from disk. seed: of everything random in it; None for nothing random."""
+    """What a sample is made of, as read from disk. seed: of everything random in it; None for nothing random.
+
+    lender: whose body is shown around it, if bones without a CT are shown within one.
+    """
 
     id: str
     content: Scene | Stored
     seed: tuple[int, ...] | None
+    lender: Scene | None = None
 
 
 class Samples(Dataset[Sample]):
@@ -66,6 +75,7 @@ class Samples(Dataset[Sample]):
             )
         self.dataset, self.lift, self.simulation = dataset, lift, simulation
         self.rows: Sequence[Row] = dataset.rows_of(split)
+        self._with_ct = [row for row in self.rows if row.density == "ct"]
         self.count, self.phantom_share, self.random, self.seed = count, phantom_share, random, seed
         # In shared memory, so that workers which outlive an epoch see the next one.
         self._epoch = torch.zeros(1, dtype=torch.int64).share_memory_()
@@ -98,15 +108,28 @@ class Samples(Dataset[Sample]):
         row = self.row(index)
         seed = (self.seed, int(self._epoch), index, 1) if self.random else (self.seed, 0, index, 2)
         if self.simulation is not None:
-            return Raw(row.id, self.dataset.scene(row), seed)
+            return Raw(row.id, self.dataset.scene(row), seed, self._lender(row, seed))
         return Raw(row.id, _stored(self.dataset, row), seed)
+
+    def _lender(self, row: Row, seed: tuple[int, ...]) -> Scene | None:
+        """A vertebra with a CT, of another patient at about the same level; None where there is none, and by chance."""
+        assert self.simulation is not None
+        rng = np.random.default_rng((*seed, 3))
+        if row.density == "ct" or self.simulation.protocol != "in-situ" or rng.uniform() >= self.simulation.lent:
+            return None
+        level = LEVELS.index(row.level)
+        near = [one for one in self._with_ct if abs(LEVELS.index(one.level) - level) <= LENDER_LEVELS]
+        near = [one for one in near if one.patient != row.patient]
+        if not near:
+            return None
+        return self.dataset.scene(near[int(rng.integers(len(near)))])
 
     def realise(self, raw: Raw, device: torch.device | str = "cpu") -> Sample:
         """Make the sample, on a device."""
         if isinstance(raw.content, Scene):
             assert self.simulation is not None
             assert raw.seed is not None
-            return simulate(raw.content, self.simulation, self.dataset.size, self.lift, raw.seed, device)
+            return simulate(raw.content, self.simulation, self.dataset.size, self.lift, raw.seed, device, raw.lender)
         return _from_stored(raw.content, self.lift, raw.seed, torch.device(device))
 
 

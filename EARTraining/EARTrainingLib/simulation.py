@@ -24,7 +24,7 @@ from .projection.detector import detect
 from .projection.materials import material_densities
 from .projection.raymarcher import project
 from .projection.spectrum import load_spectrum
-from .surroundings.shown import BODY_EXPOSURE, ahead_mm, facing_along, in_made_up_body, inside
+from .surroundings.shown import BODY_EXPOSURE, ahead_mm, facing_along, in_body, inside
 
 #: What an X-ray shows: the vertebra alone, all vertebrae, or everything that the CT holds.
 PROTOCOLS = ("isolated", "column", "in-situ")
@@ -54,8 +54,9 @@ class Simulation:
     """What varies between samples that are made during training.
 
     protocol: one of PROTOCOLS. In situ a scene shows all that its CT holds; one without CT shows its bones within a
-    made-up body, in a share ``surroundings`` of the samples, and else as a ``column``. soft_tissue: the share of the
-    samples of columns that lie behind a smooth, uneven haze of 20 to 220 mm. bone: of scenes without CT.
+    body, in a share ``surroundings`` of the samples, and else as a ``column``. Bodies are made up, or in a share
+    ``lent`` of them those of somebody with a CT, where there is one. soft_tissue: the share of the samples of columns
+    that lie behind a smooth, uneven haze of 20 to 220 mm. bone: of scenes without CT.
 
     Raises ValueError for an unknown protocol or a share outside 0 to 1.
     """
@@ -64,13 +65,14 @@ class Simulation:
     acquisition: Acquisition = ACQUISITIONS["ours"]
     deformation: Deformation = field(default_factory=Deformation)
     surroundings: float = 0.7
+    lent: float = 0.4
     soft_tissue: float = 0.6
     bone: Bone = LIVE
 
     def __post_init__(self) -> None:
         if self.protocol not in PROTOCOLS:
             raise ValueError(f"protocol {self.protocol!r}; known: {', '.join(PROTOCOLS)}")
-        for name in ("surroundings", "soft_tissue"):
+        for name in ("surroundings", "lent", "soft_tissue"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} is a share of samples, 0 to 1, got {getattr(self, name)}")
 
@@ -86,8 +88,11 @@ def simulate(
     lift_kind: str,
     seed: tuple[int, ...],
     device: torch.device | str = "cpu",
+    lender: Scene | None = None,
 ) -> Sample:
     """One training sample of a scene, a cube of ``size`` voxels of the scene's spacing, made on a device.
+
+    lender: a scene with a CT whose body is shown around bones without one, where they are shown within a body.
 
     Raises ValueError unless each side of the scene has an even number of voxels more than the cube: else their centres
     would not coincide.
@@ -103,8 +108,8 @@ def simulate(
     target_hu, shown_hu = _densities(shapes, scene.spacing_mm, simulation, rng, generator)
     exposure = simulation.acquisition.draw(rng)
     crops = exposure.crops((0.0, 0.0, 0.0), size, scene.spacing_mm)
-    area, in_body = _areas(scene, shapes, shown_hu, crops, simulation, rng, generator)
-    photons = exposure.photons if exposure.photons is None or not in_body else exposure.photons * BODY_EXPOSURE
+    area, within = _areas(scene, shapes, shown_hu, crops, simulation, rng, generator, lender)
+    photons = exposure.photons if exposure.photons is None or not within else exposure.photons * BODY_EXPOSURE
     pair = xray_images(area, exposure.spectrum, photons, noise)
     middle = tuple(slice(n // 2, n // 2 + size) for n in spare)
     return Sample(
@@ -123,13 +128,14 @@ def _areas(
     simulation: Simulation,
     rng: np.random.Generator,
     generator: torch.Generator,
+    lender: Scene | None,
 ) -> tuple[torch.Tensor, bool]:
-    """Area densities (2, M, N, N) of what the X-rays show, and whether that is bone within a made-up body."""
+    """Area densities (2, M, N, N) of what the X-rays show, and whether that is bone within another body."""
     grid = grid_affine((0, 0, 0), scene.shape, scene.spacing_mm)
     situ = simulation.protocol == "in-situ"
     if situ and scene.hu is None and rng.uniform() < simulation.surroundings:
-        shown = in_made_up_body(
-            scene.level, shapes.target_mm, shapes.others_mm, shown_hu, scene.spacing_mm, rng, generator
+        shown = in_body(
+            scene.level, shapes.target_mm, shapes.others_mm, shown_hu, scene.spacing_mm, rng, generator, lender=lender
         )
         area = shown.area_densities(crops)
         return _blurred(area, rng.uniform(0, BLUR_PIXELS)), True
@@ -197,9 +203,9 @@ def _made_up_bone(
     waist, arch_hu, arch_shell = rng.uniform(0.2, 1.0), rng.uniform(-60, 200), rng.uniform(1.1, 2.2)
     endplate = rng.uniform(1.0, 1.5)
     shape, device = shapes.target_mm.shape, shapes.target_mm.device
-    texture, thickness = (
+    texture, thickness, sclerosis = (
         _smooth(shape, cell_mm / spacing_mm, generator).to(device) * rng.uniform(*most)
-        for cell_mm, most in ((4.5, ranges.grain_hu), (15.0, (0.0, 0.4)))
+        for cell_mm, most in ((4.5, ranges.grain_hu), (15.0, (0.0, 0.4)), (9.0, (0.0, 0.4)))
     )
     (_, front, up), half_height = body(shapes.target_mm, spacing_mm)
     lean = column_lean(shapes.target_mm, shapes.others_mm, spacing_mm)
@@ -212,7 +218,7 @@ def _made_up_bone(
         facing = facing_along(distance, spacing_mm, lean)
         local_mm = shell_mm * (least + (1 - least) * facing) * thickness.exp()
         shell = (0.5 + (local_mm + distance) / spacing_mm).clamp(0, 1)
-        dense = shell_hu * (1 + (arch_shell - 1) * arch + (endplate - 1) * facing * (1 - arch))
+        dense = shell_hu * (1 + (arch_shell - 1) * arch + (endplate - 1) * facing * (1 - arch)) * sclerosis.exp()
         bones.append(core + (dense - core).clamp_min(0) * shell)
     return bones
 

@@ -164,3 +164,35 @@ def test_the_paper_field_takes_replicated_images_from_disk_only(data):
     for lift, simulation in (("backproject", None), ("replicate", LIVE)):
         with pytest.raises(EARError, match="field 'paper'"):
             Samples(resized, "train", lift=lift, simulation=simulation)
+
+
+class TestLenders:
+    """Bodies of those who have a CT, for those who have none."""
+
+    def lenders(self, data, lent, protocol="in-situ", split="train"):
+        """Row -> persons and levels that lent it a body, over some epochs."""
+        simulation = Simulation(protocol, lent=lent)
+        samples, found = Samples(data, split, lift="replicate", simulation=simulation), {}
+        for epoch in range(12):
+            samples.set_epoch(epoch)
+            for index in range(len(samples)):
+                lender = samples.raw(index).lender
+                if lender is not None:
+                    found.setdefault(samples.row(index).id, set()).add((lender.person, lender.level))
+        return found
+
+    def test_they_lend_to_vertebrae_without_ct_in_their_split(self, data):
+        both = {("p1", "T12"), ("p1", "L1")}
+        assert self.lenders(data, 1.0) == {"phantom-p2-L1": both, "phantom-p2-L2": {("p1", "L1")}}
+        assert self.lenders(data, 1.0, split="validation") == {}
+
+    def test_to_none_that_is_far_from_their_level(self, data, monkeypatch):
+        monkeypatch.setattr("EARTrainingLib.samples.LENDER_LEVELS", 0)
+        assert self.lenders(data, 1.0) == {"phantom-p2-L1": {("p1", "L1")}}
+
+    def test_only_in_situ_and_in_a_share_of_the_samples(self, data):
+        assert self.lenders(data, 1.0, protocol="column") == {}
+        assert self.lenders(data, 0.0) == {}
+        samples = Samples(data, "train", lift="replicate", simulation=Simulation("in-situ", lent=0.4), count=300)
+        lent = [samples.raw(n).lender is not None for n in range(300) if samples.row(n).density == "phantom"]
+        assert 0.25 < np.mean(lent) < 0.55

@@ -12,7 +12,7 @@ from EARTrainingLib.datasets.scenes import AIR_HU, CLIP_MM, Scene, grid_affine
 from EARTrainingLib.deformation import UNDEFORMED
 from EARTrainingLib.projection import ACQUISITIONS, material_densities
 from EARTrainingLib.simulation import Simulation, simulate
-from EARTrainingLib.surroundings import SPARE_MM, made_up_body, shoulder, shown, trunk
+from EARTrainingLib.surroundings import SPARE_MM, lent, made_up_body, shoulder, shown, trunk
 from EARTrainingLib.surroundings.body import Body
 from EARTrainingLib.surroundings.painter import REACH_MM, VOXEL_MM
 from EARTrainingLib.surroundings.trunk import GAS_HU
@@ -328,7 +328,7 @@ class TestDiscs:
         for hu in (0.0, 400.0):
             monkeypatch.setattr(shown, "DISC_HU", (hu, hu))
             rng, generator = np.random.default_rng(1), torch.Generator().manual_seed(1)
-            body = shown.in_made_up_body("L2", *distances, bones_hu, SPACING_MM, rng, generator)
+            body = shown.in_body("L2", *distances, bones_hu, SPACING_MM, rng, generator)
             images.append(body.area_densities(crops).sum(1))
         more = images[1] - images[0]
         assert float(more.min()) > -1e-2
@@ -337,6 +337,76 @@ class TestDiscs:
             place, _ = view.project(np.array([[-6.0, 6.0, 16.0]]))  # the middle of the disc before BACK_MM
             assert row + 0.5 == pytest.approx(place[0, 1], abs=1.6)
             assert float(image.max()) > 0.25 * 24  # g/cm3 mm: 24 to 28 mm of 400 HU more
+
+
+class TestLentBodies:
+    """A CT with a bright block 39 mm left of and 30 mm above the vertebra, and a neighbour below it."""
+
+    #: All lie on voxel centres.
+    OWN, BELOW, BLOCK = np.array((7.5, 4.5, -3.0)), np.array((7.5, 4.5, -36.0)), np.array((-39.0, 6.0, 30.0))
+
+    def lender(self):
+        shape = (GRID + 1, GRID + 16, GRID + 28)  # odd, and of unequal sides
+        grid = grid_affine((0, 0, 0), shape, SPACING_MM)
+        k, j, i = np.meshgrid(*map(np.arange, shape), indexing="ij")
+        points = transform_points(grid, np.stack([i, j, k], -1))
+        target, others = (np.linalg.norm(points - at, axis=-1) - r for at, r in ((self.OWN, 12), (self.BELOW, 10)))
+        hu = np.full(shape, 20.0)
+        hu[np.minimum(target, others) < 0] = 700
+        hu[(np.abs(points - self.OWN - self.BLOCK) < 9.5).all(-1)] = 500
+        clipped = [np.clip(part, -CLIP_MM, CLIP_MM).astype(np.float16) for part in (target, others)]
+        return Scene("lender", "test", "L2", *clipped, hu.astype(np.int16), SPACING_MM, (0, 0, 0), (24, 24, 24))
+
+    def bright(self, body):
+        """Where the block is: the middle of all that is denser than soft tissue."""
+        weight = (body.hu - 60).clamp_min(0).numpy()
+        k, j, i = np.nonzero(weight)
+        points = transform_points(body.ras_from_ijk, np.stack([i, j, k], -1))
+        return np.average(points, axis=0, weights=weight[k, j, i])
+
+    @pytest.mark.parametrize("middle", [(0.0, 0.0, 0.0), (7.0, -20.0, 5.0)])
+    def test_it_lies_about_the_borrower_as_it_lay_about_the_lender(self, middle, monkeypatch):
+        sides = set()
+        for seed in range(8):
+            monkeypatch.setattr(lent, "SCALE", (1.0, 1.0))
+            body = lent.lent_body(self.lender(), middle, np.random.default_rng(seed))
+            place = self.bright(body) - middle
+            side = -np.sign(place[0])
+            assert place * (side, 1, 1) == pytest.approx(self.BLOCK, abs=0.6)
+            sides.add(side)
+        assert sides == {-1, 1}
+
+    def test_larger_and_smaller_bodies_keep_the_vertebra_in_its_place(self, monkeypatch):
+        monkeypatch.setattr(lent, "SCALE", (1.1, 1.1))
+        body = lent.lent_body(self.lender(), (0, 0, 0), np.random.default_rng(0))
+        assert np.abs(self.bright(body)) == pytest.approx(1.1 * np.abs(self.BLOCK), abs=0.7)
+
+    def test_the_lender_s_own_column_is_taken_out(self):
+        body = lent.lent_body(self.lender(), (0, 0, 0), np.random.default_rng(0))
+        assert hu_at(body, (0, 0, 0)) == pytest.approx(55, abs=1)
+        assert hu_at(body, (0, 0, -33)) == pytest.approx(55, abs=15)
+        assert hu_at(body, (0, 36, 0)) == 20
+
+    def test_nothing_is_shown_beyond_the_lender_s_scene(self):
+        body = lent.lent_body(self.lender(), (0, 0, 0), np.random.default_rng(0))
+        for axis, count in enumerate(body.hu.shape[::-1]):
+            length = body.high_mm[axis] - body.low_mm[axis]
+            assert length == pytest.approx(count * body.ras_from_ijk[axis, axis])
+        corner = transform_points(body.ras_from_ijk, (-0.5, -0.5, -0.5))
+        assert corner == pytest.approx(body.low_mm)
+
+    def test_without_a_ct_there_is_nothing_to_lend(self):
+        with pytest.raises(ValueError, match="no CT"):
+            lent.lent_body(scene(((0, 0, 0), 9.0)), (0, 0, 0), np.random.default_rng(0))
+
+    def test_bones_are_shown_within_it(self):
+        content = scene(((0, 0, 0), 10.0), ((0, 0, -24), 8.0))
+        own, other = (simulate(content, PLAIN, 32, "replicate", (3,), lender=one) for one in (None, self.lender()))
+        assert torch.equal(own.mask, other.mask)
+        assert not torch.equal(own.images, other.images)
+        bare = replace(PLAIN, surroundings=0.0)
+        one, two = (simulate(content, bare, 32, "replicate", (3,), lender=one) for one in (None, self.lender()))
+        assert torch.equal(one.images, two.images)
 
 
 class TestSamples:

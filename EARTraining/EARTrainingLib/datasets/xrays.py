@@ -14,7 +14,7 @@ from scipy import ndimage
 from ..projection.acquisition import Exposure
 from ..projection.drr import corners_ras_mm
 from ..projection.engine import XrayEngine
-from ..surroundings.shown import in_made_up_body, inside
+from ..surroundings.shown import in_body, inside
 from .field import Field
 from .grids import part, part_around
 from .prepared import StoredXrays
@@ -49,7 +49,7 @@ def take_in_made_up_body(item: Scene, field: Field, exposure: Exposure, seed: Se
     generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
     target_mm, others_mm, hu = (torch.from_numpy(a).float() for a in (item.target_mm, item.others_mm, item.hu))
     hu = AIR_HU + inside(torch.minimum(target_mm, others_mm), item.spacing_mm) * (hu - AIR_HU)
-    shown = in_made_up_body(item.level, target_mm, others_mm, hu, item.spacing_mm, rng, generator, item.centre_ras_mm)
+    shown = in_body(item.level, target_mm, others_mm, hu, item.spacing_mm, rng, generator, item.centre_ras_mm)
     windows = field.windows(exposure.views)
     projections = [shown.area_densities([window])[0] for window in windows]
     return StoredXrays(field.images(projections), windows, exposure.spectrum, exposure.photons)

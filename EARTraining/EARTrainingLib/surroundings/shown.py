@@ -1,4 +1,4 @@
-"""Bones without a CT within a made-up body, ready to be projected."""
+"""Bones without a CT within a body that is made up or lent, ready to be projected."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ import torch
 from EARReconstructionLib.geometry import Affine, View
 from numpy.typing import ArrayLike
 
-from ..datasets.scenes import AIR_HU, grid_affine
+from ..datasets.scenes import AIR_HU, Scene, grid_affine
 from ..deformation import body, column_lean
 from ..projection.materials import material_densities
 from ..projection.raymarcher import project
 from . import made_up_body
+from .lent import lent_body
 
 #: A made-up body gets so many times the photons: an automatic exposure reaches through it.
 BODY_EXPOSURE = 10.0
@@ -47,7 +48,7 @@ class InBody:
         return project(self.more, self.ras_from_bones, views) + project(self.around, self.ras_from_body, views)
 
 
-def in_made_up_body(
+def in_body(
     level: str,
     target_mm: torch.Tensor,
     others_mm: torch.Tensor,
@@ -56,8 +57,9 @@ def in_made_up_body(
     rng: np.random.Generator,
     generator: torch.Generator,
     centre_ras_mm: ArrayLike = (0.0, 0.0, 0.0),
+    lender: Scene | None = None,
 ) -> InBody:
-    """The bones of a scene, and the discs between them, within one random body.
+    """The bones of a scene, and the discs between them, within one random body, or within that of a lender.
 
     It may end near them as a CT does: then so do they.
 
@@ -68,7 +70,10 @@ def in_made_up_body(
     grid = grid_affine((0, 0, 0), shape, spacing_mm)
     middle, half_height = body(target_mm, spacing_mm)
     lean = column_lean(target_mm, others_mm, spacing_mm)
-    around = made_up_body(level, middle, _half_mm(target_mm, spacing_mm), rng, generator, shown_hu.device, lean)
+    if lender is None:
+        around = made_up_body(level, middle, _half_mm(target_mm, spacing_mm), rng, generator, shown_hu.device, lean)
+    else:
+        around = lent_body(lender, middle, rng, shown_hu.device)
     there = around.sampled(shape, grid)
     beyond = around.outside_mm(shape, grid)
     bone = inside(torch.maximum(torch.minimum(target_mm, others_mm), beyond), spacing_mm)
