@@ -1,4 +1,4 @@
-"""What a spread of answers means in mm of error: measured on people that a model was not trained on.
+"""What a spread of answers means in mm of error, and which threshold is best: on people that a model has not seen.
 
 The X-rays are those of a prepared data set, noise included; all else is what `ear reconstruct --uncertainty` does.
 """
@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
 from EARReconstructionLib.bundle import Bundle
 from EARReconstructionLib.distance import surface_error
 from EARReconstructionLib.errors import EARError, ReferenceSurfaceError
@@ -26,8 +27,9 @@ from scipy.stats import spearmanr
 
 from .datasets.manifest import Row
 from .datasets.prepared import PreparedDataset
-from .evaluation.prediction import Truth, check_fit
+from .evaluation.prediction import Truth, check_fit, predictions
 from .samples import noise_seed, stored_sample
+from .training.thresholds import best_threshold, dice_per_threshold
 
 #: A spread that means itself: what is measured before anything is calibrated.
 AS_IT_IS: Calibration = ((0.0, 0.0), (2 * FAR_MM, 2 * FAR_MM))
@@ -88,6 +90,23 @@ def measured_points(
     if not found:
         raise EARError(bundle.card.name, "no reconstruction lies on its truth", "Train the model longer")
     return pd.concat(found, ignore_index=True)
+
+
+def chosen_threshold(
+    bundle: Bundle, parts: Sequence[tuple[PreparedDataset, Sequence[Row]]], *, device: str = "auto"
+) -> tuple[float, float, float]:
+    """(threshold in HU, mean Dice there, mean Dice at the model's own), where the mean over all vertebrae is best.
+
+    A training chooses its threshold on X-rays made live; those on disk may want another. Raises EARError's kinds.
+    """
+    found, own = [], []
+    for dataset, rows in parts:
+        for one in predictions(bundle, dataset, rows, device=device):
+            mask = one.truth.mask
+            found.append(dice_per_threshold(torch.from_numpy(one.volume_hu), torch.from_numpy(mask)))
+            own.append(2 * (one.mask & mask).sum() / max(one.mask.sum() + mask.sum(), 1))
+    best_hu, best = best_threshold(torch.stack(found).mean(0))
+    return best_hu, best, float(np.mean(own))
 
 
 def calibration_of(points: pd.DataFrame) -> Calibration:

@@ -15,7 +15,14 @@ from EARReconstructionLib.model_card import ModelCard
 from EARReconstructionLib.networks import build
 from EARReconstructionLib.networks.network import NetworkOutput, ReconstructionNetwork
 from EARTrainingLib import calibration as module
-from EARTrainingLib.calibration import COLUMNS, calibration_of, left_out, measured_points, reliability
+from EARTrainingLib.calibration import (
+    COLUMNS,
+    calibration_of,
+    chosen_threshold,
+    left_out,
+    measured_points,
+    reliability,
+)
 from EARTrainingLib.cli import app
 from EARTrainingLib.datasets.prepared import PreparedDataset
 from EARTrainingLib.evaluation.prediction import predictions
@@ -187,6 +194,50 @@ def test_people_of_one_data_set_only(prepared_folder, dataset, tmp_path, monkeyp
     run = CliRunner().invoke(app, [*map(str, command), *options])
     assert run.exit_code == 0, run.output
     assert seen == [prepared_folder]
+
+
+class Step(ReconstructionNetwork):
+    """Bone has 300 HU, all else 200, whatever threshold the card names."""
+
+    input_kind = "volumes"
+
+    def __init__(self, mask):
+        super().__init__()
+        self.mask = torch.from_numpy(mask)
+
+    def forward(self, lifted):
+        return NetworkOutput(torch.where(self.mask, 300.0, 200.0)[None, None].expand_as(lifted[:, :1]), None)
+
+
+def test_the_threshold_of_these_people(dataset):
+    row = dataset.rows[0]
+
+    class Known(Bundle):
+        def network(self):
+            return Step(dataset.mask(row)).eval()
+
+    bundle = Known(replace(card(dataset), threshold_hu=150.0), {}, "0")
+    found, best, own = chosen_threshold(bundle, [(dataset, [row])], device="cpu")
+    assert 200 <= found < 300
+    assert best == pytest.approx(1.0)
+    mask = dataset.mask(row)
+    assert own == pytest.approx(2 * mask.sum() / (mask.sum() + mask.size))
+
+
+def test_the_command_sets_the_threshold_where_it_is_asked_to(prepared_folder, dataset, tmp_path, monkeypatch):
+    def measured(bundle, _dataset, rows, **_options):
+        assert bundle.card.threshold_hu == 225.0  # errors are measured at the new one
+        return pd.concat([points(name, 2.0, 400) for name in sorted({row.patient for row in rows})])
+
+    monkeypatch.setattr(module, "measured_points", measured)
+    monkeypatch.setattr(module, "chosen_threshold", lambda *_, **__: (225.0, 0.9, 0.8))
+    plain = save_bundle(tmp_path / "tiny.safetensors", card(dataset), build("E2E", width=2))
+    out = tmp_path / "out.safetensors"
+    command = ["calibrate", plain.path, "--data", prepared_folder, "-o", out, "--split", "all", "--threshold"]
+    run = CliRunner().invoke(app, [*map(str, command), "--device", "cpu"])
+    assert run.exit_code == 0, run.output
+    assert "Threshold: 225 HU, Dice 0.900 (before: 0 HU, 0.800)" in run.stdout
+    assert load_bundle(out).card.threshold_hu == 225.0
 
 
 def test_an_unknown_person_is_named(prepared_folder, dataset, tmp_path):

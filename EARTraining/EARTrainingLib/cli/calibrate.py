@@ -1,4 +1,4 @@
-"""`ear calibrate`: how great errors are where a model is unsure."""
+"""`ear calibrate`: how great errors are where a model is unsure, and where its bone begins."""
 
 from __future__ import annotations
 
@@ -24,6 +24,14 @@ def calibrate(
     output: Annotated[Path, typer.Option("--output", "-o", help="The calibrated bundle (.safetensors).")],
     split: Annotated[str, typer.Option(help="train, validation, test, or all.")] = "validation",
     patients: Annotated[str, typer.Option(help="Only these patients, such as A,B. Default: all of the split.")] = "",
+    threshold: Annotated[
+        bool,
+        typer.Option(
+            "--threshold",
+            help="First set the model's threshold to where the mean Dice of these people is best. They then chose it, "
+            "and are no test.",
+        ),
+    ] = False,
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
     progress_json: ProgressJsonOption = False,
@@ -37,7 +45,7 @@ def calibrate(
         from EARReconstructionLib.bundle import load_bundle, save_bundle
         from EARReconstructionLib.resources import find_model
 
-        from ..calibration import calibration_of, left_out, measured_points, reliability
+        from ..calibration import calibration_of, chosen_threshold, left_out, measured_points, reliability
         from ..datasets.prepared import PreparedDataset
 
         bundle, datasets = load_bundle(find_model(model)), [PreparedDataset.open(folder) for folder in data]
@@ -49,6 +57,12 @@ def calibrate(
             raise EARError(where, f"there is no {', '.join(sorted(missing))} in the split {split}", "See manifest.csv")
         chosen = [tuple(row for row in own if not wanted or row.patient in wanted) for own in rows]
         network = bundle.network()
+        moved: dict[str, Any] = {}
+        if threshold:
+            own_hu = bundle.card.threshold_hu
+            best_hu, dice, own_dice = chosen_threshold(bundle, list(zip(datasets, chosen, strict=True)), device=device)
+            moved = {"threshold_hu": best_hu, "dice": dice, "earlier_threshold_hu": own_hu, "earlier_dice": own_dice}
+            bundle = replace(bundle, card=replace(bundle.card, threshold_hu=best_hu))
         parts = []
         for dataset, own in zip(datasets, chosen, strict=True):
             if not own:  # these people are in another data set
@@ -65,6 +79,7 @@ def calibrate(
             "patients": sorted(points.patient.unique().tolist()),
             "vertebrae": int(points.id.nunique()),
             "points": len(points),
+            **moved,
             "mean_error_mm": float(points.error_mm.mean()),
             "calibration": [list(pair) for pair in card.error_calibration],
             **{name: _dict(fit) for name, fit in (("uncalibrated", before), ("left_out", after))},
@@ -78,6 +93,11 @@ def _dict(fit: Any) -> dict[str, Any]:
 
 
 def _tell(told: dict[str, Any], table: Any) -> None:
+    if "threshold_hu" in told:
+        print(
+            f"Threshold: {told['threshold_hu']:.0f} HU, Dice {told['dice']:.3f} "
+            f"(before: {told['earlier_threshold_hu']:.0f} HU, {told['earlier_dice']:.3f}).\n"
+        )
     print(f"{told['vertebrae']} vertebrae of {len(told['patients'])} people, each person calibrated on the others:\n")
     print(table.to_string(index=False, float_format="{:.2f}".format))
     fit, raw = told["left_out"], told["uncalibrated"]
