@@ -112,9 +112,20 @@ class PreparedDataset:
         return rows
 
     def between(self, first: str, last: str) -> PreparedDataset:
-        """The same data set with the levels from ``first`` to ``last`` only, from head to tail; z-score as before."""
+        """The same data set with the levels from ``first`` to ``last`` only, from head to tail; z-score as before.
+
+        Raises DatasetError when that leaves nothing to train on or nothing to validate on.
+        """
         wanted = LEVELS[LEVELS.index(first) : LEVELS.index(last) + 1]
-        return replace(self, rows=tuple(row for row in self.rows if row.level in wanted))
+        rows = tuple(row for row in self.rows if row.level in wanted)
+        empty = {row.split for row in self.rows} - {"test"} - {row.split for row in rows}
+        for split in sorted(empty, reverse=True):
+            raise DatasetError(
+                self.folder,
+                f"its split {split!r} has no vertebra from {first} to {last}",
+                "Choose other `levels`, or prepare more patients",
+            )
+        return replace(self, rows=rows)
 
     def volume(self, row: Row) -> Volume:
         """HU (k, j, i) with air outside the vertebra, and its place."""

@@ -33,8 +33,8 @@ def test_a_part_of_the_levels(prepared_folder):
     assert [row for row in data.rows if row.level in ("L1", "L2")] == list(part.rows)
     assert 0 < len(part.rows) < len(data.rows)
     assert part.fingerprint == data.fingerprint
-    with pytest.raises(DatasetError, match="no vertebra in the split 'train'"):
-        data.between("C1", "C1").rows_of("train")
+    with pytest.raises(DatasetError, match="split 'validation' has no vertebra from T12 to T12.*`levels`"):
+        data.between("T12", "T12")
 
 
 def test_volume_mask_scene_and_xrays_of_a_vertebra_share_one_place(prepared_folder):
