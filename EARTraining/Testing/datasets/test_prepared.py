@@ -33,7 +33,7 @@ def test_a_part_of_the_levels(prepared_folder):
     assert [row for row in data.rows if row.level in ("L1", "L2")] == list(part.rows)
     assert 0 < len(part.rows) < len(data.rows)
     assert part.fingerprint == data.fingerprint
-    with pytest.raises(DatasetError, match="split 'validation' has no vertebra from T12 to T12.*`levels`"):
+    with pytest.raises(DatasetError, match=r"split 'validation' has no vertebra from T12 to T12.*`levels`"):
         data.between("T12", "T12")
 
 
