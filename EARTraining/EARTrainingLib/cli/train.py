@@ -44,7 +44,8 @@ def train(
         str | None,
         typer.Option(
             help="What live X-rays show. isolated: the vertebra alone. column: all vertebrae. in-situ: all that the CT "
-            "holds; without a CT, a made-up body around the bones. Default: what those of the data set show.",
+            "holds; without a CT, a body around the bones that is made up, or lent by who has a CT. Default: what "
+            "those of the data set show.",
             rich_help_panel=RECIPE,
         ),
     ] = None,
