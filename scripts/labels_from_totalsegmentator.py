@@ -19,6 +19,9 @@ from EARReconstructionLib.volume_io import read_volume, write_labels
 UPWARDS = [level for level in reversed(LEVELS) if level not in ("T13", "L6")]
 L5 = 27
 
+#: The highest of the task.
+LABELS = 117
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -29,7 +32,12 @@ def main() -> None:
     verse = np.zeros(256, np.uint8)
     for number, level in enumerate(UPWARDS):
         verse[L5 + number] = VERSE_LABEL[level]
+    found = np.unique(volume.array)
+    if found.min() < 0 or found.max() > LABELS or (found != np.rint(found)).any():
+        parser.error(f"{options.labels}: it holds {found.min():g} to {found.max():g}, not TotalSegmentator's labels")
     labels = verse[volume.array.astype(np.uint8)]
+    if not labels.any():
+        parser.error(f"{options.labels}: no vertebra is labelled; was it made by the task `total`, version 2?")
     names = {VERSE_LABEL[level]: level for level in UPWARDS if (labels == VERSE_LABEL[level]).any()}
     write_labels(options.output, labels, volume.ras_from_ijk, names)
     print(", ".join(names[label] for label in sorted(names)))

@@ -101,7 +101,7 @@ def chosen_threshold(
     """
     found, own = [], []
     for dataset, rows in parts:
-        for one in predictions(bundle, dataset, rows, device=device):
+        for one in predictions(bundle, dataset, rows, device=device) if rows else ():
             mask = one.truth.mask
             found.append(dice_per_threshold(torch.from_numpy(one.volume_hu), torch.from_numpy(mask)))
             own.append(2 * (one.mask & mask).sum() / max(one.mask.sum() + mask.sum(), 1))

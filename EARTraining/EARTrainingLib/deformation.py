@@ -23,8 +23,8 @@ FRACTURES = ("wedge", "biconcave", "crush")
 #: Share of its height that a fractured body loses where it loses most: Genant's grades 1 to 3 are 0.2 to 0.45.
 HEIGHT_LOSS = (0.15, 0.5)
 
-#: Variance along S of what is deep in bone, mm2, at which it says half of how the column leans: one body has 10 to 30,
-#: a column of three 600.
+#: Variance along S of what is deep in bone, mm2: at this it says half of how the column leans, below it nothing. One
+#: body has 10 to 30, a column of three 600.
 ALONE_MM2 = 60.0
 
 #: Over this distance from a broken endplate its neighbours' move into the gap fades, mm.
@@ -39,10 +39,10 @@ class Deformation:
     """Ranges of one random deformation, plus or minus unless a pair. Lengths in mm, angles in degrees.
 
     mirror: left and right are exchanged in half of the samples. tilt_deg: to the front or the back, besides
-    rotation_deg: in a kyphosis upper vertebrae lean forward by 40 degrees and more. scale: of the whole; stretch: of
-    each axis besides, as a share. bend_mm: SD of a smooth displacement. roi_error_mm: how far a hand-placed ROI is off.
-    fractures: share of samples with a broken body. osteophytes: share of the samples without CT with bony spurs at its
-    rims.
+    rotation_deg, of scenes without CT: in a kyphosis upper vertebrae lean forward by 40 degrees and more. scale: of the
+    whole; stretch: of each axis besides, as a share. bend_mm: SD of a smooth displacement. roi_error_mm: how far a
+    hand-placed ROI is off. fractures: share of samples with a broken body. osteophytes: share of the samples without CT
+    with bony spurs at its rims.
     """
 
     mirror: bool = True
@@ -56,6 +56,9 @@ class Deformation:
     osteophytes: float = 0.0
 
     def __post_init__(self) -> None:
+        for name in ("rotation_deg", "tilt_deg"):
+            if not 0 <= getattr(self, name) < 90:
+                raise ValueError(f"{name} is 0 to 90 degrees, got {getattr(self, name)}")
         for name in ("fractures", "osteophytes"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} is a share of samples, 0 to 1, got {getattr(self, name)}")
@@ -106,7 +109,7 @@ def _sampling_grid(
     """Where each voxel of the deformed scene comes from, for grid_sample: (1, D, H, W, 3); and the mean scale."""
     half = np.array(scene.shape[::-1]) * scene.spacing_mm / 2  # mm from the centre to the faces, along i, j, k
     angles = np.radians(rng.uniform(-1, 1, 3) * deformation.rotation_deg)
-    if deformation.tilt_deg:
+    if deformation.tilt_deg and scene.hu is None:  # a CT would end within the crop
         angles[0] += np.radians(rng.uniform(-1, 1) * deformation.tilt_deg)
     (cx, cy, cz), (sx, sy, sz) = np.cos(angles), np.sin(angles)
     rotation = (
@@ -145,14 +148,15 @@ def body(target_mm: torch.Tensor, spacing_mm: float) -> tuple[tuple[float, float
 def column_lean(target_mm: torch.Tensor, others_mm: torch.Tensor, spacing_mm: float) -> float:
     """How far the column leans to the front: mm along A for each mm upwards, from signed distances (D, H, W).
 
-    A line through all that lies as deep in bone as only bodies do. One body alone says little of it: that gives 0.
+    A line through all that lies as deep in bone as only bodies do. One body alone cannot say it: that gives 0.
     """
     depth_mm = torch.minimum(target_mm, others_mm)
     k, j, _ = torch.nonzero(depth_mm < 0.5 * depth_mm.min(), as_tuple=True)
     if not len(k):
         return 0.0
     a, s = ((index.float() - index.float().mean()) * spacing_mm for index in (j, k))
-    return float((a * s).mean() / (s.square().mean() + ALONE_MM2))
+    height = float(s.square().mean())
+    return float((a * s).mean()) / (height + ALONE_MM2) if height > ALONE_MM2 else 0.0
 
 
 def fracture_mm(

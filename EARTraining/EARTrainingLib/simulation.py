@@ -29,7 +29,7 @@ from .surroundings.shown import BODY_EXPOSURE, ahead_mm, facing_along, in_body, 
 #: What an X-ray shows: the vertebra alone, all vertebrae, or everything that the CT holds.
 PROTOCOLS = ("isolated", "column", "in-situ")
 
-#: X-rays within a made-up body are blurred by a Gaussian of up to so many pixels.
+#: X-rays of bones within a body that is not theirs are blurred by a Gaussian of up to so many pixels.
 BLUR_PIXELS = 1.0
 
 #: A shell is at least so much denser than its core, HU.

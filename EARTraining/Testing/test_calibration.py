@@ -25,7 +25,7 @@ from EARTrainingLib.calibration import (
 )
 from EARTrainingLib.cli import app
 from EARTrainingLib.datasets.prepared import PreparedDataset
-from EARTrainingLib.evaluation.prediction import predictions
+from EARTrainingLib.evaluation.prediction import fit_notes, predictions
 from typer.testing import CliRunner
 
 
@@ -237,7 +237,11 @@ def test_the_command_sets_the_threshold_where_it_is_asked_to(prepared_folder, da
     run = CliRunner().invoke(app, [*map(str, command), "--device", "cpu"])
     assert run.exit_code == 0, run.output
     assert "Threshold: 225 HU, Dice 0.900 (before: 0 HU, 0.800)" in run.stdout
-    assert load_bundle(out).card.threshold_hu == 225.0
+    written = load_bundle(out).card
+    assert written.threshold_hu == 225.0
+    people = sorted({row.patient for row in dataset.rows})
+    assert written.provenance["threshold"] == {"patients": people, "earlier_hu": 0.5, "dice": 0.9}
+    assert any("threshold" in note for note in fit_notes(load_bundle(out), dataset, dataset.rows[:1]))
 
 
 def test_an_unknown_person_is_named(prepared_folder, dataset, tmp_path):

@@ -85,6 +85,26 @@ def test_how_a_column_leans() -> None:
     assert column_lean(alone, alone, SPACING_MM) == 0
 
 
+def test_one_vertebra_alone_does_not_say_how_the_column_leans(scene: Scene) -> None:
+    alone = replace(scene, others_mm=np.full_like(scene.others_mm, CLIP_MM))
+    for seed in range(6):
+        shapes = made(alone, seed, tilt_deg=30.0)
+        assert column_lean(shapes.target_mm, shapes.others_mm, SPACING_MM) == 0
+
+
+@pytest.mark.parametrize(("name", "value"), [("tilt_deg", -25.0), ("tilt_deg", np.nan), ("rotation_deg", 400.0)])
+def test_angles_that_are_none(name: str, value: float) -> None:
+    with pytest.raises(ValueError, match=name):
+        replace(UNDEFORMED, **{name: value})
+
+
+def test_a_scene_with_a_ct_is_not_tilted(scene: Scene) -> None:
+    """It would end within the crop."""
+    with_ct = replace(scene, hu=np.zeros(scene.shape, np.int16))
+    assert same(made(with_ct, tilt_deg=30.0).target_mm, made(with_ct).target_mm)
+    assert not same(made(scene, tilt_deg=30.0).target_mm, made(scene).target_mm)
+
+
 def test_a_tilt_leans_the_column_to_the_front_or_the_back_and_not_to_a_side() -> None:
     middle = (torch.arange(SIDE) - (SIDE - 1) / 2) * SPACING_MM
     straight = Scene(

@@ -184,7 +184,6 @@ class TestLenders:
     def test_they_lend_to_vertebrae_without_ct_in_their_split(self, data):
         both = {("p1", "T12"), ("p1", "L1")}
         assert self.lenders(data, 1.0) == {"phantom-p2-L1": both, "phantom-p2-L2": {("p1", "L1")}}
-        assert self.lenders(data, 1.0, split="validation") == {}
 
     def test_to_none_that_is_far_from_their_level(self, data, monkeypatch):
         monkeypatch.setattr("EARTrainingLib.samples.LENDER_LEVELS", 0)

@@ -136,6 +136,18 @@ class TestChest:
         below = made("L3", 0)
         assert self.bright(below, (105, -30, 15), (50, 45, 30)) < 0.01
 
+    @pytest.mark.parametrize("lean", [0.0, 0.5])
+    def test_no_bone_stands_in_air(self, lean, monkeypatch):
+        """Air before and behind it, 12 mm away, and around that."""
+        for name in ("CUT_ALONG", "CUT_ACROSS"):
+            monkeypatch.setattr(surroundings, name, 0.0)
+        for seed in range(8):
+            rng, generator = np.random.default_rng(seed), torch.Generator().manual_seed(seed)
+            body = made_up_body("T4", (0.0, 0.0, 0.0), HALF_MM, rng, generator, lean=lean)
+            bone, air, step = body.hu > 200, body.hu < -950, round(12 / VOXEL_MM)
+            between = air[:, : -2 * step] & air[:, 2 * step :] & bone[:, step:-step]
+            assert between.sum() <= 0.002 * bone.sum()
+
     def test_raised_arms_are_beside_the_neck_and_hanging_ones_beside_the_trunk(self, monkeypatch):
         def soft(body, height):
             """Tissue so far beside the column that only arms are there."""
@@ -168,9 +180,17 @@ class TestChest:
             inside = (body.hu[k, :, i] > -500).nonzero().flatten()
             return float(body.ras_from_ijk[1, 3] + body.ras_from_ijk[1, 1] * float(inside.min()))
 
+        def skull(lean):
+            rng, generator = np.random.default_rng(8), torch.Generator().manual_seed(8)
+            body = made_up_body("C6", (0.0, 0.0, 0.0), HALF_MM, rng, generator, lean=lean)
+            k, j, i = torch.nonzero(body.hu > 600, as_tuple=True)
+            place = transform_points(body.ras_from_ijk, np.stack([i, j, k], -1))
+            return place[place[:, 2] > 90, 1].mean()
+
         assert skin_behind(0.7, 0.0) == skin_behind(0.0, 0.0)
         assert 25 < skin_behind(0.7, 72.0) - skin_behind(0.0, 72.0) < 50
         assert -50 < skin_behind(0.7, -72.0) - skin_behind(0.0, -72.0) < -25
+        assert 15 < skull(0.5) - skull(0.0) < 40  # C1 lies 80 to 90 mm above C6; the skin cuts part of it
 
 
 @pytest.fixture(scope="module")

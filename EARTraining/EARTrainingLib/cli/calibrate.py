@@ -62,7 +62,9 @@ def calibrate(
             own_hu = bundle.card.threshold_hu
             best_hu, dice, own_dice = chosen_threshold(bundle, list(zip(datasets, chosen, strict=True)), device=device)
             moved = {"threshold_hu": best_hu, "dice": dice, "earlier_threshold_hu": own_hu, "earlier_dice": own_dice}
-            bundle = replace(bundle, card=replace(bundle.card, threshold_hu=best_hu))
+            people = sorted({row.patient for own in chosen for row in own})
+            said = {**bundle.card.provenance, "threshold": {"patients": people, "earlier_hu": own_hu, "dice": dice}}
+            bundle = replace(bundle, card=replace(bundle.card, threshold_hu=best_hu, provenance=said))
         parts = []
         for dataset, own in zip(datasets, chosen, strict=True):
             if not own:  # these people are in another data set

@@ -122,6 +122,9 @@ def fit_notes(bundle: Bundle, dataset: PreparedDataset, rows: Sequence[Row]) -> 
         notes.append("trained on other data; nobody checked whether these patients were among them")
     elif any(row.split != "test" for row in rows):
         notes.append("trained or chosen on some of these patients")
+    chose = card.provenance.get("threshold", {}).get("patients", ())
+    if any(row.patient in chose for row in rows):
+        notes.append("given a threshold that some of these patients chose")
     if card.protocol != dataset.settings["protocol"]:
         notes.append(f"trained on X-rays of the protocol {card.protocol!r}, these are {dataset.settings['protocol']!r}")
     untrained = list(dict.fromkeys(row.level for row in rows if row.level not in card.levels))

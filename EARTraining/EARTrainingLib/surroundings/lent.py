@@ -15,6 +15,9 @@ from .painter import MUSCLE_HU
 #: The lender's own vertebrae are taken out with so much around them, mm: the partial volume of thick slices too.
 MARGIN_MM = 2.5
 
+#: What is no denser is air, or lies beyond the CT.
+EMPTY_HU = -900.0
+
 #: How much larger or smaller a body may become.
 SCALE = (0.9, 1.1)
 
@@ -24,8 +27,9 @@ def lent_body(
 ) -> Body:
     """The lender's CT without its column, its vertebra's body where the borrower's is; mirrored in half of the cases.
 
-    middle_ras_mm: of the borrower's vertebra's body in the frame of its scene. Nothing is shown beyond the lender's
-    scene, as beyond the end of a CT. Voxels are twice the scene's. Raises ValueError for a scene without CT.
+    middle_ras_mm: of the borrower's vertebra's body in the frame of its scene. Nothing is shown beyond what the CT
+    shows in the lender's scene. The two columns may lean otherwise. Voxels are twice the scene's. Raises ValueError for
+    a scene without CT.
     """
     if lender.hu is None:
         raise ValueError(f"{lender.person} has no CT to lend")
@@ -44,5 +48,12 @@ def lent_body(
     spacing_mm = 2 * lender.spacing_mm * scale
     odd = np.array([n % 2 for n in lender.shape[::-1]]) * lender.spacing_mm * scale / 2
     centre = np.asarray(middle_ras_mm, float) - scale * at - odd
-    half = np.array([w, h, d]) * spacing_mm / 2
-    return Body(coarse, grid_affine(centre, (d, h, w), spacing_mm), tuple(centre - half), tuple(centre + half))
+    low = centre - np.array([w, h, d]) * spacing_mm / 2
+    ends = np.array([_ends(coarse > EMPTY_HU, axis) for axis in (2, 1, 0)]) * spacing_mm
+    return Body(coarse, grid_affine(centre, (d, h, w), spacing_mm), tuple(low + ends[:, 0]), tuple(low + ends[:, 1]))
+
+
+def _ends(seen: torch.Tensor, axis: int) -> tuple[int, int]:
+    """The first slice along an axis with anything in it, and the one after the last."""
+    slices = torch.nonzero(seen.movedim(axis, 0).flatten(1).any(1)).flatten()
+    return (int(slices[0]), int(slices[-1]) + 1) if len(slices) else (0, seen.shape[axis])

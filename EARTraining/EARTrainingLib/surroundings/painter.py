@@ -149,7 +149,7 @@ class Painter:
         return k, j, i
 
     def strand(self, points: NDArray[np.float64], radius_mm: float, hu: float) -> None:
-        """A round strand of bone along a line of points (N, 3) in mm from the vertebra."""
+        """A round strand, a rib or a vessel, along a line of points (N, 3) in mm from the vertebra."""
         gaps = np.linalg.norm(np.diff(points, axis=0), axis=1)
         length = np.concatenate([[0.0], np.cumsum(gaps)])
         fine = np.arange(0.0, length[-1], 0.6 * VOXEL_MM)

@@ -17,7 +17,7 @@ from ..projection.raymarcher import project
 from . import made_up_body
 from .lent import lent_body
 
-#: A made-up body gets so many times the photons: an automatic exposure reaches through it.
+#: A made-up or lent body gets so many times the photons: an automatic exposure reaches through it.
 BODY_EXPOSURE = 10.0
 
 #: Discs, HU: as dense as the marrow beside them, so that only endplates stand out. And how high the highest is, mm.

@@ -59,15 +59,14 @@ class Trunk(Painter):
         organs = self.uniform(-60, 45) + self.uneven(self.uniform(10, 60), self.uniform(20, 45))
         self.paint(torch.maximum(inner, self.z - top), organs)
         for side in (-1, 1):
-            place = (side * self.uniform(50, 72), self.uniform(-20, 10), self.at("L1", self.uniform(-1.5, 1.0)))
+            r, ahead, z = side * self.uniform(50, 72), self.uniform(-20, 10), self.at("L1", self.uniform(-1.5, 1.0))
+            place = r, self.spine(z) + ahead, z
             self.ellipsoid(place, (38, 33, 65), FAT_HU + self.uniform(0, 40))
             self.ellipsoid(place, (27, 24, 54), self.uniform(20, 60) + 0.4 * self.blood)
         for _ in range(int(self.rng.integers(0, 12))):
-            place = (
-                self.uniform(-110, 110),
-                self.uniform(35, 130),
-                self.uniform(self.at("L5") - 60, self.at("T12")),
-            )
+            r, ahead = self.uniform(-110, 110), self.uniform(35, 130)
+            z = self.uniform(self.at("L5") - 60, self.at("T12"))
+            place = r, self.spine(z) + ahead, z
             radii = self.uniform(6, 30) * self.rng.uniform(0.6, 1.6, 3)
             self.ellipsoid(place, radii, self.uniform(GAS_HU, -500), within=self.skin + 25)
 
@@ -151,7 +150,7 @@ class Trunk(Painter):
             z = self.at(f"T{n}", 0.35 if n < 11 else 0.1)
             if abs(z) > REACH_MM[2] + drop:
                 continue
-            row = int(np.clip(round((z + REACH_MM[2]) / VOXEL_MM), 0, self.shape[0] - 1))
+            row = self.row(z)
             scale = np.interp(n, *_CAGE)
             wide = scale * (float(self.width[row]) - self.fat_mm)
             deep = scale * (float(self.depth[row]) - 0.5 * self.fat_mm)
@@ -167,16 +166,21 @@ class Trunk(Painter):
                 head = [side * reach, self.spine(z) - self.uniform(8, 15), z + self.uniform(-2, 4)]
                 neck = [side * self.uniform(26, 32), behind + self.uniform(2, 8), z - 3]
                 self.strand(np.concatenate([[head], [neck], ring]), radius * self.uniform(0.9, 1.1), hu)
-        middle = self.shape[0] // 2
-        sternum = (0.0, float(self.centre[middle]) + 0.8 * float(self.depth[middle]), self.at("T6"))
+        z = self.at("T6")
+        row = self.row(z)
+        sternum = (0.0, float(self.centre[row]) + 0.8 * float(self.depth[row]), z)
         self.ellipsoid(sternum, (20, 7, 80), self.uniform(100, 250))
+
+    def row(self, z: float) -> int:
+        """The slice of the grid nearest to a height."""
+        return int(np.clip(round((z + REACH_MM[2]) / VOXEL_MM), 0, self.shape[0] - 1))
 
     def _head_and_hip_bones(self, hu: float) -> None:
         """Skull, lower jaw, hip bones and sacrum: where they lie over vertebrae."""
         for side in (-1.0, 1.0):
             jaw = np.array([[6, 85, -8], [32, 70, -4], [46, 35, 4], [50, 12, 40]])
-            jaw[:, 2] += round(self.at("C3"))
+            jaw += (0, round(self.spine(self.at("C3"))), round(self.at("C3")))
             self.strand(jaw * (side, 1, 1), 6.0, 1.5 * hu)
         paint_pelvis(self, hu)
-        skull = (0.0, self.uniform(5, 25), self.at("C1") + self.uniform(78, 88))
+        skull = (0.0, self.spine(self.at("C1")) + self.uniform(5, 25), self.at("C1") + self.uniform(78, 88))
         self.ellipsoid(skull, (68, 88, 74), 1000.0, shell_mm=3.5)
