@@ -203,9 +203,9 @@ def _made_up_bone(
     waist, arch_hu, arch_shell = rng.uniform(0.2, 1.0), rng.uniform(-60, 200), rng.uniform(1.1, 2.2)
     endplate = rng.uniform(1.0, 1.5)
     shape, device = shapes.target_mm.shape, shapes.target_mm.device
-    texture, thickness, sclerosis = (
+    texture, thickness, patches = (
         _smooth(shape, cell_mm / spacing_mm, generator).to(device) * rng.uniform(*most)
-        for cell_mm, most in ((4.5, ranges.grain_hu), (15.0, (0.0, 0.4)), (9.0, (0.0, 0.4)))
+        for cell_mm, most in ((4.5, ranges.grain_hu), (15.0, (0.0, 0.4)), (9.0, ranges.patches))
     )
     (_, front, up), half_height = body(shapes.target_mm, spacing_mm)
     lean = column_lean(shapes.target_mm, shapes.others_mm, spacing_mm)
@@ -218,7 +218,7 @@ def _made_up_bone(
         facing = facing_along(distance, spacing_mm, lean)
         local_mm = shell_mm * (least + (1 - least) * facing) * thickness.exp()
         shell = (0.5 + (local_mm + distance) / spacing_mm).clamp(0, 1)
-        dense = shell_hu * (1 + (arch_shell - 1) * arch + (endplate - 1) * facing * (1 - arch)) * sclerosis.exp()
+        dense = shell_hu * (1 + (arch_shell - 1) * arch + (endplate - 1) * facing * (1 - arch)) * patches.exp()
         bones.append(core + (dense - core).clamp_min(0) * shell)
     return bones
 

@@ -18,6 +18,7 @@ GRAIN_MM = 1.5
 class Bone:
     """Ranges from which one person's bone is drawn: thickness of the shell in mm, HU of shell, core and unevenness.
 
+    patches: SD of the logarithm of the shell's HU from place to place, in training.
     Raises ValueError for a range that ends before it begins, and for a shell that is none.
     """
 
@@ -25,9 +26,10 @@ class Bone:
     shell_hu: tuple[float, float]
     core_hu: tuple[float, float]
     grain_hu: tuple[float, float] = (20.0, 60.0)
+    patches: tuple[float, float] = (0.0, 0.0)
 
     def __post_init__(self) -> None:
-        for name in ("shell_mm", "shell_hu", "core_hu", "grain_hu"):
+        for name in ("shell_mm", "shell_hu", "core_hu", "grain_hu", "patches"):
             low, high = getattr(self, name)
             if not low <= high:
                 raise ValueError(f"{name} is a range from low to high, got {low:g} to {high:g}")
@@ -40,7 +42,7 @@ class Bone:
 #: between, for training.
 BRIGHT = Bone((1.0, 2.0), (550.0, 900.0), (100.0, 280.0))
 LIKE_CT = Bone((1.5, 3.5), (200.0, 500.0), (40.0, 160.0))
-LIVE = Bone((1.0, 3.5), (160.0, 700.0), (20.0, 200.0), (10.0, 70.0))
+LIVE = Bone((1.0, 3.5), (160.0, 700.0), (20.0, 200.0), (10.0, 70.0), (0.0, 0.4))
 
 
 def made_up_density(labels: Volume, seed: Sequence[int], bone: Bone = BRIGHT) -> NDArray[np.float32]:
