@@ -93,15 +93,22 @@ def measured_points(
 
 
 def chosen_threshold(
-    bundle: Bundle, parts: Sequence[tuple[PreparedDataset, Sequence[Row]]], *, device: str = "auto"
+    bundle: Bundle,
+    parts: Sequence[tuple[PreparedDataset, Sequence[Row]]],
+    *,
+    device: str = "auto",
+    progress: Progress | None = None,
 ) -> tuple[float, float, float]:
     """(threshold in HU, mean Dice there, mean Dice at the model's own), where the mean over all vertebrae is best.
 
     A training chooses its threshold on X-rays made live; those on disk may want another. Raises EARError's kinds.
     """
-    found, own = [], []
+    found: list[torch.Tensor] = []
+    own, count = [], sum(len(rows) for _, rows in parts)
     for dataset, rows in parts:
         for one in predictions(bundle, dataset, rows, device=device) if rows else ():
+            if progress is not None:
+                progress(len(found) + 1, count, one.truth.row.id)
             mask = one.truth.mask
             found.append(dice_per_threshold(torch.from_numpy(one.volume_hu), torch.from_numpy(mask)))
             own.append(2 * (one.mask & mask).sum() / max(one.mask.sum() + mask.sum(), 1))

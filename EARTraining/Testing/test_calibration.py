@@ -217,7 +217,10 @@ def test_the_threshold_of_these_people(dataset):
             return Step(dataset.mask(row)).eval()
 
     bundle = Known(replace(card(dataset), threshold_hu=150.0), {}, "0")
-    found, best, own = chosen_threshold(bundle, [(dataset, [row])], device="cpu")
+    told = []
+    parts = [(dataset, [row]), (dataset, [])]  # of the second nobody is wanted
+    found, best, own = chosen_threshold(bundle, parts, device="cpu", progress=lambda *step: told.append(step))
+    assert told == [(1, 1, row.id)]
     assert 200 <= found < 300
     assert best == pytest.approx(1.0)
     mask = dataset.mask(row)

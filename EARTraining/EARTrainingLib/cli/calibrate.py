@@ -60,7 +60,9 @@ def calibrate(
         moved: dict[str, Any] = {}
         if threshold:
             own_hu = bundle.card.threshold_hu
-            best_hu, dice, own_dice = chosen_threshold(bundle, list(zip(datasets, chosen, strict=True)), device=device)
+            of = list(zip(datasets, chosen, strict=True))
+            with progress_bar("Threshold", sum(map(len, chosen)), quiet=as_json, as_events=progress_json) as progress:
+                best_hu, dice, own_dice = chosen_threshold(bundle, of, device=device, progress=progress)
             moved = {"threshold_hu": best_hu, "dice": dice, "earlier_threshold_hu": own_hu, "earlier_dice": own_dice}
             people = sorted({row.patient for own in chosen for row in own})
             said = {**bundle.card.provenance, "threshold": {"patients": people, "earlier_hu": own_hu, "dice": dice}}

@@ -119,10 +119,10 @@ class PreparedDataset:
         wanted = LEVELS[LEVELS.index(first) : LEVELS.index(last) + 1]
         rows = tuple(row for row in self.rows if row.level in wanted)
         empty = {row.split for row in self.rows} - {"test"} - {row.split for row in rows}
-        for split in sorted(empty, reverse=True):
+        if empty:
             raise DatasetError(
                 self.folder,
-                f"its split {split!r} has no vertebra from {first} to {last}",
+                f"its split {max(empty)!r} has no vertebra from {first} to {last}",
                 "Choose other `levels`, or prepare more patients",
             )
         return replace(self, rows=rows)
