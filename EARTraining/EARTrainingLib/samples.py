@@ -75,7 +75,8 @@ class Samples(Dataset[Sample]):
             )
         self.dataset, self.lift, self.simulation = dataset, lift, simulation
         self.rows: Sequence[Row] = dataset.rows_of(split)
-        self._with_ct = [row for row in self.rows if row.density == "ct"]
+        lenders = dataset.lenders if split == "train" else ()
+        self._with_ct = [row for row in (*self.rows, *lenders) if row.density == "ct"]
         self.count, self.phantom_share, self.random, self.seed = count, phantom_share, random, seed
         # In shared memory, so that workers which outlive an epoch see the next one.
         self._epoch = torch.zeros(1, dtype=torch.int64).share_memory_()

@@ -185,6 +185,15 @@ class TestLenders:
         both = {("p1", "T12"), ("p1", "L1")}
         assert self.lenders(data, 1.0) == {"phantom-p2-L1": both, "phantom-p2-L2": {("p1", "L1")}}
 
+    def test_so_do_those_of_the_split_surroundings_in_training_alone(self, data):
+        rows = tuple(row for row in data.rows if row.patient != "p1")
+        lenders = tuple(row for row in data.rows if row.patient == "p1")
+        apart = replace(data, rows=rows, lenders=lenders)
+        both = {("p1", "T12"), ("p1", "L1")}
+        assert self.lenders(apart, 1.0) == {"phantom-p2-L1": both, "phantom-p2-L2": {("p1", "L1")}}
+        assert not any("p1" in row.id for split in ("train", "test") for row in apart.rows_of(split))
+        assert self.lenders(apart, 1.0, split="test") == {}
+
     def test_to_none_that_is_far_from_their_level(self, data, monkeypatch):
         monkeypatch.setattr("EARTrainingLib.samples.LENDER_LEVELS", 0)
         assert self.lenders(data, 1.0) == {"phantom-p2-L1": {("p1", "L1")}}

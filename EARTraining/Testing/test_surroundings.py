@@ -407,13 +407,27 @@ class TestLentBodies:
         assert hu_at(body, (0, 0, -33)) == pytest.approx(55, abs=15)
         assert hu_at(body, (0, 36, 0)) == 20
 
-    def test_nothing_is_shown_beyond_the_lender_s_scene(self):
+    def test_its_outermost_slices_go_on_as_a_scene_is_cut_there(self):
         body = lent.lent_body(self.lender(), (0, 0, 0), np.random.default_rng(0))
         for axis, count in enumerate(body.hu.shape[::-1]):
             length = body.high_mm[axis] - body.low_mm[axis]
             assert length == pytest.approx(count * body.ras_from_ijk[axis, axis])
         corner = transform_points(body.ras_from_ijk, (-0.5, -0.5, -0.5))
         assert corner == pytest.approx(body.low_mm)
+        more = int(np.ceil(lent.BEYOND_MM / body.ras_from_ijk[2, 2]))
+        for inner, beyond in ((more, slice(more)), (-more - 1, slice(-more, None))):
+            assert torch.equal(body.hu[beyond], body.hu[inner].expand(more, -1, -1))
+        assert not torch.equal(body.hu[more], body.hu[more + 5])
+
+    def test_nothing_is_shown_beyond_the_end_of_its_ct(self, monkeypatch):
+        monkeypatch.setattr(lent, "SCALE", (1.0, 1.0))
+        lender = self.lender()
+        hu = lender.hu.copy()
+        hu[:6] = -1000  # the scene reaches 6 slices beyond the end
+        body = lent.lent_body(replace(lender, hu=hu), (0, 0, 0), np.random.default_rng(0))
+        low = transform_points(grid_affine((0, 0, 0), lender.shape, SPACING_MM), (0, 0, 5.5))[2] - self.OWN[2]
+        assert body.low_mm[2] == pytest.approx(low)
+        assert body.high_mm[2] > lender.shape[0] * SPACING_MM / 2
 
     def test_without_a_ct_there_is_nothing_to_lend(self):
         with pytest.raises(ValueError, match="no CT"):

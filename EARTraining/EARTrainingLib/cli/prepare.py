@@ -196,5 +196,7 @@ def _rules(summary: Summary) -> Counter[str]:
 
 
 def _splits(rows: tuple[Row, ...]) -> list[str]:
+    from ..datasets.prepared import SPLITS, SURROUNDINGS
+
     used = {row.split for row in rows}
-    return [name for name in ("train", "validation", "test") if name in used]
+    return [name for name in (*SPLITS, SURROUNDINGS) if name in used]

@@ -25,6 +25,10 @@ from .scenes import Scene, load_scene
 FORMAT, VERSION = "EAR dataset", 1
 SPLITS = ("train", "validation", "test")
 
+#: The split of patients whose CT only surrounds the bones of others: their own vertebrae are neither trained on nor
+#: measured, so that their labels may be rough.
+SURROUNDINGS = "surroundings"
+
 T = TypeVar("T")
 
 
@@ -47,13 +51,15 @@ class PreparedDataset:
     """A folder with dataset.json, manifest.csv and one file per vertebra in each of its sub-folders.
 
     settings: of the preparation. rows: the vertebrae that were kept. hu_statistics: mean and SD in HU of the training
-    volumes, the z-score of the targets. Files are read when asked for; a broken or missing one raises DatasetError.
+    volumes, the z-score of the targets. lenders: vertebrae whose CT is lent to others in training, of the split
+    ``surroundings``. Files are read when asked for; a broken or missing one raises DatasetError.
     """
 
     folder: Path
     settings: Mapping[str, Any]
     rows: tuple[Row, ...]
     hu_statistics: tuple[float, float]
+    lenders: tuple[Row, ...] = ()
 
     @classmethod
     def open(cls, folder: str | Path) -> PreparedDataset:
@@ -80,8 +86,9 @@ class PreparedDataset:
             raise DatasetError(
                 folder, "its preparation was not finished", "Run the same `ear prepare` command again: it goes on"
             )
-        rows = tuple(row for row in read_manifest(folder / "manifest.csv") if row.status == "kept")
-        return cls(folder, settings, rows, (float(statistics["hu_mean"]), float(statistics["hu_sd"])))
+        kept = [row for row in read_manifest(folder / "manifest.csv") if row.status == "kept"]
+        rows, lenders = (tuple(row for row in kept if (row.split == SURROUNDINGS) is lent) for lent in (False, True))
+        return cls(folder, settings, rows, (float(statistics["hu_mean"]), float(statistics["hu_sd"])), lenders)
 
     @property
     def size(self) -> int:

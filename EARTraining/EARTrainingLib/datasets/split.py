@@ -9,7 +9,7 @@ from pathlib import Path
 
 from EARReconstructionLib.volume_io import written_whole
 
-from .prepared import SPLITS
+from .prepared import SPLITS, SURROUNDINGS
 from .readers.scan import DatasetError
 
 #: Share of the patients in validation and in test.
@@ -28,8 +28,9 @@ def split_patients(
 ) -> dict[str, str]:
     """Patient -> one of SPLITS, by the seed and their names alone.
 
-    forced: what the sources fix. kept: an earlier split, honoured: its patients stay where they are, and those who
-    joined since fill up what is missing to 8 : 1 : 1, in an order that the seed and their names give.
+    forced: what the sources fix. kept: an earlier split, honoured: its patients stay where they are, also in
+    SURROUNDINGS, and those who joined since fill up what is missing to 8 : 1 : 1 of all others, in an order that the
+    seed and their names give.
     Raises DatasetError where a source fixes another split than the earlier one.
     """
     patients = sorted(set(patients))
@@ -43,8 +44,9 @@ def split_patients(
         )
     split = {p: kept.get(p) or forced[p] for p in patients if p in kept or p in forced}
     waiting = sorted((p for p in patients if p not in split), key=lambda p: _drawn(seed, p))
-    wanted = round(SHARE * len(patients))
-    if len(patients) >= FEWEST_TO_SPLIT:
+    count = sum(split.get(p) != SURROUNDINGS for p in patients)
+    wanted = round(SHARE * count)
+    if count >= FEWEST_TO_SPLIT:
         wanted = max(wanted, 1)
     for name in ("test", "validation"):
         missing = max(wanted - sum(s == name for s in split.values()), 0)
@@ -83,7 +85,7 @@ def write_split(path: Path, split: Mapping[str, str]) -> None:
 
 
 def read_split(path: Path) -> dict[str, str]:
-    """Patient -> split of a split.csv, which users may edit; {} where there is none.
+    """Patient -> split of a split.csv, which users may edit; {} where there is none. One of SPLITS, or SURROUNDINGS.
 
     Raises DatasetError for a file that is none, or a patient in two splits.
     """
@@ -96,8 +98,8 @@ def read_split(path: Path) -> dict[str, str]:
     except (OSError, KeyError, UnicodeDecodeError, csv.Error) as error:
         raise DatasetError(path, f"it cannot be read ({error!r})", "Give the columns patient and split") from error
     for patient, name in lines:
-        if name not in SPLITS or not patient:
-            raise DatasetError(path, f"{patient!r} is in {name!r}", f"Use one of {', '.join(SPLITS)}")
+        if name not in (*SPLITS, SURROUNDINGS) or not patient:
+            raise DatasetError(path, f"{patient!r} is in {name!r}", f"Use one of {', '.join(SPLITS)}, {SURROUNDINGS}")
         if split.setdefault(patient, name) != name:
             raise DatasetError(
                 path, f"{patient} is in {split[patient]!r} and in {name!r}", "Leave each patient in one split"

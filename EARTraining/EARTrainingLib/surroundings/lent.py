@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -18,6 +20,9 @@ MARGIN_MM = 2.5
 #: What is no denser is air, or lies beyond the CT.
 EMPTY_HU = -900.0
 
+#: A lender's scene is cut above and below its vertebra's neighbours; its outermost slices go on for so far, mm.
+BEYOND_MM = 30.0
+
 #: How much larger or smaller a body may become.
 SCALE = (0.9, 1.1)
 
@@ -27,9 +32,9 @@ def lent_body(
 ) -> Body:
     """The lender's CT without its column, its vertebra's body where the borrower's is; mirrored in half of the cases.
 
-    middle_ras_mm: of the borrower's vertebra's body in the frame of its scene. Nothing is shown beyond what the CT
-    shows in the lender's scene. The two columns may lean otherwise. Voxels are twice the scene's. Raises ValueError for
-    a scene without CT.
+    middle_ras_mm: of the borrower's vertebra's body in the frame of its scene. Nothing is shown beyond the end of the
+    CT, if the lender's scene has one. The two columns may lean otherwise. Voxels are twice the scene's. Raises
+    ValueError for a scene without CT.
     """
     if lender.hu is None:
         raise ValueError(f"{lender.person} has no CT to lend")
@@ -42,10 +47,12 @@ def lent_body(
     at = np.array(middle)
     if rng.uniform() < 0.5:
         empty, at = empty.flip(2), at * (-1, 1, 1)
-    coarse = F.avg_pool3d(empty[None, None], 2)[0, 0]  # an odd last slice is left out
-    d, h, w = coarse.shape
     scale = rng.uniform(*SCALE)
     spacing_mm = 2 * lender.spacing_mm * scale
+    more = math.ceil(BEYOND_MM / spacing_mm)
+    halved = F.avg_pool3d(empty[None, None], 2)  # an odd last slice is left out
+    coarse = F.pad(halved, (0, 0, 0, 0, more, more), mode="replicate")[0, 0]
+    d, h, w = coarse.shape
     odd = np.array([n % 2 for n in lender.shape[::-1]]) * lender.spacing_mm * scale / 2
     centre = np.asarray(middle_ras_mm, float) - scale * at - odd
     low = centre - np.array([w, h, d]) * spacing_mm / 2

@@ -25,6 +25,22 @@ def test_rows_splits_and_statistics(prepared_folder):
     assert data.hu_statistics == pytest.approx((volumes.mean(), volumes.std()))
 
 
+def test_lenders_are_in_no_split(prepared_folder, copy):
+    whole = PreparedDataset.open(prepared_folder)
+    patient = whole.rows_of("train")[0].patient
+    table = copy / "manifest.csv"
+    lines = table.read_text(encoding="utf-8").splitlines()
+    table.write_text(
+        "\n".join(line.replace(",train,", ",surroundings,") if patient in line else line for line in lines),
+        encoding="utf-8",
+    )
+    data = PreparedDataset.open(copy)
+    assert {row.patient for row in data.lenders} == {patient}
+    assert {row.id for row in data.lenders} == {row.id for row in whole.rows if row.patient == patient}
+    assert set(data.rows) == {row for row in whole.rows if row.patient != patient}
+    assert data.between("C1", "L6").lenders == data.lenders
+
+
 def test_a_part_of_the_levels(prepared_folder):
     data = PreparedDataset.open(prepared_folder)
     levels = {row.level for row in data.rows}

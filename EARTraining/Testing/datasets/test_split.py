@@ -50,6 +50,13 @@ def test_new_patients_leave_the_old_where_they_are():
     assert Counter(later.values()) == {"train": 80, "validation": 10, "test": 10}
 
 
+def test_who_only_lends_a_body_stays_so_and_counts_towards_no_share():
+    kept = dict.fromkeys(PEOPLE[:10], "surroundings")
+    split = split_patients(PEOPLE[:30], 0, kept=kept)
+    assert {name: split[name] for name in kept} == kept
+    assert Counter(split.values()) == {"surroundings": 10, "train": 16, "validation": 2, "test": 2}
+
+
 def test_an_earlier_split_is_never_overruled_in_silence():
     with pytest.raises(DatasetError, match=r"verse001.*'train'.*'test'"):
         split_patients(PEOPLE, 0, forced={"verse001": "test"}, kept={"verse001": "train"})
@@ -84,6 +91,9 @@ class TestFile:
         split = split_patients(PEOPLE[:12], 3)
         write_split(tmp_path / "split.csv", split)
         assert read_split(tmp_path / "split.csv") == split
+        write_split(tmp_path / "split.csv", {**split, "lender": "surroundings"})
+        assert read_split(tmp_path / "split.csv") == {**split, "lender": "surroundings"}
+        write_split(tmp_path / "split.csv", split)
         assert (tmp_path / "split.csv").read_text().startswith("patient,split\nverse000,")
 
     def test_none_yet(self, tmp_path):
