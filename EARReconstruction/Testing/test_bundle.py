@@ -15,6 +15,7 @@ from EARReconstructionLib.errors import BundleError, EARError
 from EARReconstructionLib.geometry import BiplanarGeometry
 from EARReconstructionLib.model_card import FORMAT_VERSION, METADATA_KEY, ModelCard, installed_bundles, read_header
 from EARReconstructionLib.networks import NETWORKS, build
+from safetensors import safe_open
 from safetensors.torch import save_file
 
 #: The smallest of each architecture that runs in no time.
@@ -163,6 +164,52 @@ class TestRoundTrip:
     def test_the_file_is_half_the_size_of_float32(self, path):
         floats = 2 * sum(p.numel() for p in trained().parameters())
         assert path.stat().st_size < floats + 30_000
+
+    @pytest.mark.parametrize("architecture", NETWORKS)
+    def test_in_eight_bits_each_weight_moves_by_half_a_step_at_most(self, architecture, tmp_path):
+        network = trained(architecture)
+        with torch.no_grad():
+            next(v for v in network.parameters() if v.ndim > 1)[0] = 0.0  # a row without a scale
+        saved = save_bundle(tmp_path / "a.safetensors", card(architecture), network, eight_bits=True)
+        loaded = load_bundle(saved.path)
+        moved = 0
+        for name, value in network.state_dict().items():
+            back = loaded.weights[name].float()
+            assert back.shape == value.shape
+            assert torch.equal(back, saved.weights[name].float())
+            if value.ndim > 1:
+                rows = value.flatten(1)
+                step = rows.abs().amax(1, keepdim=True) / 127
+                assert ((back.flatten(1) - rows).abs() <= 0.5001 * step).all()
+                moved += int((back != value).sum())
+            else:
+                torch.testing.assert_close(back, value.float(), rtol=1e-3, atol=1e-6)
+        assert moved > 0
+        x = network_input_of(network)
+        with torch.inference_mode():
+            expected, found = network(x).volume, loaded.network()(x).volume
+        assert (found - expected).abs().mean() < 0.05 * expected.abs().mean()
+
+    @pytest.mark.parametrize("damage", ["no weight", "rows"])
+    def test_scales_that_do_not_fit_are_refused(self, tmp_path, damage):
+        path = save_bundle(tmp_path / "a.safetensors", card(), trained(), eight_bits=True).path
+        header = read_header(path)
+        with safe_open(path, framework="pt") as file:
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+        name = next(n for n in weights if n.endswith(module.SCALE))
+        if damage == "rows":
+            weights[name] = torch.ones(weights[name].numel() + 1)
+        else:
+            weights["other" + module.SCALE] = weights.pop(name)
+        header["sha256"] = module._digest(header["card"], weights)
+        save_file(weights, path, metadata={METADATA_KEY: json.dumps(header)})
+        assert "scales" in refusal(path)
+
+    def test_eight_bits_take_half_the_room(self, path, tmp_path):
+        small = save_bundle(tmp_path / "a.safetensors", card(), trained(), eight_bits=True)
+        assert small.path.stat().st_size < sum(p.numel() for p in trained().parameters()) + 60_000
+        assert small.path.stat().st_size < path.stat().st_size
+        assert small.sha256 != load_bundle(path).sha256
 
     def test_saving_leaves_the_network_as_it_was(self, tmp_path):
         network = trained()
