@@ -13,6 +13,7 @@ from EARReconstructionLib.model_card import ModelCard, read_card
 from EARReconstructionLib.networks.network import ReconstructionNetwork
 from EARReconstructionLib.vertebra import LEVELS
 
+from ..datasets.manifest import Row
 from ..datasets.prepared import PreparedDataset
 from ..projection.acquisition import Acquisition
 from ..samples import Samples
@@ -96,10 +97,16 @@ def choose_threshold(
 
 
 def _licence(recipe: Recipe, dataset: PreparedDataset) -> str:
-    """Of the training data, and of those of the models that the training began with, each once."""
-    own = ", ".join(sorted({row.licence for row in dataset.rows_of("train")}))
+    """Of the training data, bodies that were lent with them, and those of the models that the training began with."""
+    own = ", ".join(sorted({row.licence for row in (*dataset.rows_of("train"), *_lenders(recipe, dataset))}))
     before = [] if recipe.start is None else read_card(Path(recipe.start)).data_licence.split(_BEFORE)
     return _BEFORE.join(dict.fromkeys([own, *before]))
+
+
+def _lenders(recipe: Recipe, dataset: PreparedDataset) -> tuple[Row, ...]:
+    """Vertebrae that are not trained on, and whose CT surrounds those that are."""
+    shown = recipe.simulation
+    return dataset.lenders if recipe.xrays == "live" and shown.protocol == "in-situ" and shown.lent > 0 else ()
 
 
 def _provenance(recipe: Recipe, dataset: PreparedDataset, validated: dict[str, float]) -> dict[str, Any]:
@@ -116,6 +123,7 @@ def _provenance(recipe: Recipe, dataset: PreparedDataset, validated: dict[str, f
         "field": dataset.settings["field"],
         "patients": {source: len(people) for source, people in sorted(patients.items())},
         "vertebrae": dict(sorted(Counter(row.source for row in rows).items())),
+        "bodies_lent_by": sorted({row.patient for row in _lenders(recipe, dataset)}),
         "licences": {source: sorted({r.licence for r in rows if r.source == source}) for source in sorted(patients)},
         "validation": {name: round(value, 5) for name, value in validated.items()},
     }

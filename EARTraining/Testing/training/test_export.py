@@ -120,6 +120,27 @@ class TestTheBundle:
         assert told["validation"]["val_loss"] == pytest.approx(best["ear_run"]["validated"]["val_loss"], abs=1e-4)
         assert json.loads(json.dumps(told)) == told
 
+    @pytest.mark.parametrize(
+        ("protocol", "xrays", "lent", "named"),
+        [
+            ("in-situ", "live", 0.4, True),
+            ("in-situ", "live", 0.0, False),
+            ("in-situ", "disk", 0.4, False),
+            ("column", "live", 0.4, False),
+        ],
+    )
+    def test_names_those_who_lent_a_body(self, dataset, recipe, tmp_path, protocol, xrays, lent, named):
+        row = replace(dataset.rows[0], patient="lender", licence="CC BY 3.0")
+        recipe = replace(recipe, xrays=xrays, simulation=Simulation(protocol, lent=lent))
+        validation = Samples(dataset, "validation", lift="backproject", random=False)
+        card = export(
+            tmp_path / "a.safetensors", build(recipe.architecture, **recipe.arguments), recipe,
+            replace(dataset, lenders=(row,)), validation, Statistics(*dataset.hu_statistics, None), {},
+            torch.device("cpu"),
+        ).card  # fmt: skip
+        assert card.data_licence == ("CC BY 3.0, CC0" if named else "CC0")
+        assert card.provenance["bodies_lent_by"] == (["lender"] if named else [])
+
     def test_is_made_for_the_levels_that_it_was_trained_on(self, run, recipe, tmp_path):
         card = load_bundle(run(replace(recipe, levels=("L1", "L3"), epochs=1), tmp_path)).card
         assert card.levels == ("L1", "L2", "L3")

@@ -3,7 +3,7 @@
 CT: ``X_ct``, ``X_0000`` or ``X``; mask: ``X_seg-vert_msk``, ``X_seg``, ``X_msk``, ``X_mask`` or ``X_labels``; each
 .nii.gz, .nii, .nrrd or .mha, and ``X.seg.nrrd`` is a mask. They lie in the folder itself, or CTs in ``ct``, ``images``
 or ``imagesTr`` and masks in ``masks``, ``labels`` or ``labelsTr``, where a mask may be called like its CT. Several
-scans of one patient are called ``PATIENT_split-SERIES``.
+scans of one patient are called ``PATIENT_split-SERIES``. The first line of ``licence.txt`` in the folder is the licence.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ def read_pairs(folder: Path) -> list[Found]:
 
     patient: what stands before ``_split-``, without ``sub-``; series: the common name. Masks hold VerSe labels.
     """
+    licence = _licence(folder)
     cts: dict[str, list[Path]] = defaultdict(list)
     masks: dict[str, list[Path]] = defaultdict(list)
     for place in ("", *CT_FOLDERS, *MASK_FOLDERS):
@@ -41,7 +42,7 @@ def read_pairs(folder: Path) -> list[Found]:
         patient = name.partition("_split-")[0].removeprefix("sub-")
         ct, mask = cts[name], masks[name]
         if len(ct) == len(mask) == 1:
-            found.append(Scan("pairs", patient, name, ct[0], mask[0]))
+            found.append(Scan("pairs", patient, name, ct[0], mask[0], licence=licence))
             continue
         if not mask:
             reason = "a CT without a mask"
@@ -52,6 +53,12 @@ def read_pairs(folder: Path) -> list[Found]:
         files = ", ".join(path.relative_to(folder).as_posix() for path in (*ct, *mask))
         found.append(Exclusion("pairs", patient, name, "", f"{reason}: {files}"))
     return found
+
+
+def _licence(folder: Path) -> str:
+    path = folder / "licence.txt"
+    text = path.read_text(encoding="utf-8", errors="replace").strip() if path.is_file() else ""
+    return " ".join(text.partition("\n")[0].split()) or "not stated"
 
 
 def _without(stem: str, endings: tuple[str, ...]) -> str:

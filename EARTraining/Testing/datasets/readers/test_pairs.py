@@ -59,6 +59,18 @@ def test_series_of_one_patient(tmp_path):
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("text", "licence"),
+    [(None, "not stated"), ("\n  \n", "not stated"), ("CC  BY 4.0 (somebody)\r\nas of 2026\n", "CC BY 4.0 (somebody)")],
+)
+def test_the_licence_of_a_folder(tmp_path, text, licence):
+    touch(tmp_path, "a_ct.nii", "a_seg.nii")
+    if text is not None:
+        (tmp_path / "licence.txt").write_text(text, encoding="utf-8")
+    (scan,) = READERS["pairs"](tmp_path)
+    assert scan.licence == licence
+
+
 def test_what_is_not_clear_is_refused_and_the_rest_stays(tmp_path):
     touch(
         tmp_path, "a.nii.gz", "a_ct.nii.gz", "a_seg.nii.gz", "b_ct.nii.gz", "b_seg.nii.gz", "b_mask.nii.gz",
