@@ -3,7 +3,7 @@
 CT: ``X_ct``, ``X_0000`` or ``X``; mask: ``X_seg-vert_msk``, ``X_seg``, ``X_msk``, ``X_mask`` or ``X_labels``; each
 .nii.gz, .nii, .nrrd or .mha, and ``X.seg.nrrd`` is a mask. They lie in the folder itself, or CTs in ``ct``, ``images``
 or ``imagesTr`` and masks in ``masks``, ``labels`` or ``labelsTr``, where a mask may be called like its CT. Several
-scans of one patient are called ``PATIENT_split-SERIES``. The first line of ``licence.txt`` in the folder is the licence.
+scans of one patient are called ``PATIENT_split-SERIES``. The first line of a ``licence.txt`` there is their licence.
 """
 
 from __future__ import annotations
