@@ -1,6 +1,6 @@
 """A model file of half the size: 8 bits per weight in place of 16. Measure it again before you ship it.
 
-    python scripts/store_in_eight_bits.py large/NAME.safetensors -o NAME.safetensors
+python scripts/store_in_eight_bits.py large/NAME.safetensors -o NAME.safetensors
 """
 
 from __future__ import annotations
