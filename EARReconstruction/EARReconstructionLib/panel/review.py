@@ -55,7 +55,9 @@ class ReviewSection(Section):
         self.ui.thresholdLabel.setVisible(asks)
         self.ui.thresholdSlider.setVisible(asks)
         self.ui.thresholdSlider.enabled = not self.panel.busy
-        self.enable(self.ui.referenceCombo, "", _("The truth: a segmentation, a model, or a CT with a threshold"))
+        self.enable(
+            self.ui.referenceCombo, "", _("The truth: a segmentation, a model, or, roughly, a CT with a threshold")
+        )
         self.enable(self.ui.openReferenceButton, "", _("Load a reference from a file"))
         self.enable(
             self.ui.compareButton,

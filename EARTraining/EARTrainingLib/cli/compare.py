@@ -12,12 +12,20 @@ from rich.table import Table
 
 from .common import JsonOption, reported
 
+#: What a comparison with a CT has to say.
+ROUGH = (
+    "a threshold is a rough reference: neighbours and ribs beside the vertebra count as its bone, and dim marrow does "
+    "not. Where there is a segmentation, compare with that."
+)
+
 
 def compare(
     reconstruction: Annotated[Path, typer.Argument(help="Folder of results, mesh, or label map.")],
     reference: Annotated[Path, typer.Argument(help="Mesh, label map (VerSe labels), or CT with --threshold.")],
     level: Annotated[str | None, typer.Option(help="Compare this vertebra only, or name the one in the files.")] = None,
-    threshold: Annotated[float | None, typer.Option(help="Bone threshold in HU, if the reference is a CT.")] = None,
+    threshold: Annotated[
+        float | None, typer.Option(help="Bone threshold in HU, if the reference is a CT: rough.")
+    ] = None,
     space: Annotated[str, typer.Option(help="RAS or LPS: axes of meshes that do not say.")] = "RAS",
     csv: Annotated[Path | None, typer.Option("--csv", help="Also write the table here.")] = None,
     as_json: JsonOption = False,
@@ -47,10 +55,13 @@ def compare(
         if csv is not None:
             with written_whole(csv) as beside:
                 write_distances(rows, beside)
+        notes = [] if threshold is None else [ROUGH]
         if as_json:
-            print(json.dumps({"comparison": [row.to_dict() for row in rows]}, indent=1))
+            print(json.dumps({"comparison": [row.to_dict() for row in rows], "notes": notes}, indent=1))
         else:
             print_comparison([row.to_dict() for row in rows])
+            for note in notes:
+                print(f"Note: {note}")
 
 
 def print_comparison(rows: list[dict[str, Any]]) -> None:

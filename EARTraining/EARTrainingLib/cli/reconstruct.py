@@ -108,7 +108,7 @@ def tell(summary: dict[str, Any], output: Path, as_json: bool) -> None:
     print(f"\n{made} with {summary['model']} on {summary['device']}. Results in {where}")
     said = {
         "report.html": "all of it on one page, to print or to keep",
-        "picture.png": "the radiographs, the spine and its heat map",
+        "picture.png": "the radiographs, the spine, and its heat map if distances or expected errors are known",
         "volumes": "one CT volume per vertebra (HU)",
         "spine-labels.seg.nrrd": "all vertebrae as a segmentation",
         "surfaces": "one surface per vertebra (STL, mm)",

@@ -47,6 +47,7 @@ class TestCompare:
         ):
             result = ear("compare", *arguments, "--json")
             assert result.exit_code == 0, result.stderr
+            assert json.loads(result.stdout)["notes"] == []
             for row in json.loads(result.stdout)["comparison"]:
                 assert row["dice"] > 0.97
                 assert row["assd_mm"] < 0.1
@@ -58,6 +59,9 @@ class TestCompare:
             for row in json.loads(result.stdout)["comparison"]:
                 assert row["dice"] > 0.95
                 assert row["assd_mm"] < 0.5
+            assert "rough" in json.loads(result.stdout)["notes"][0]
+        result = ear("compare", sound / "L1.ply", sound / "ct.nrrd", "--threshold", 0)
+        assert "Note: a threshold is a rough reference" in " ".join(result.stdout.split())
 
     def test_the_table_in_words_and_as_csv(self, ear, sound, tmp_path):
         result = ear("compare", sound / "labels.seg.nrrd", sound / "labels.seg.nrrd", "--csv", tmp_path / "a" / "t.csv")
