@@ -4,7 +4,7 @@
 
 Works for states of one training only: they compute nearly the same with each channel. The card is that of the last,
 which was trained on from the others; set its threshold with `ear calibrate --threshold`, which also measures its
-expected errors.
+expected errors. Its licence names those of all.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 
 import torch
 from EARReconstructionLib.bundle import load_bundle, save_bundle
+from EARTrainingLib.training.export import BEFORE
 
 #: What has to be the same for weights to mean the same.
 SAME = ("architecture", "arguments", "size", "spacing_mm", "field", "lift", "hu_mean", "hu_sd")
@@ -38,9 +39,11 @@ def main() -> None:
         }
     )
     parts = [{"name": model.card.name, "sha256": model.sha256, **model.card.provenance} for model in models]
+    licences = dict.fromkeys(part for model in models for part in model.card.data_licence.split(BEFORE))
     card = replace(
         last.card,
         name=options.output.stem,
+        data_licence=BEFORE.join(licences),
         provenance={**last.card.provenance, "average_of": parts},
         error_calibration=(),
     )

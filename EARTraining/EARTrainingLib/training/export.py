@@ -22,7 +22,7 @@ from .recipe import Recipe
 from .thresholds import best_threshold, dice_per_threshold
 
 #: Between the licences of a model's data and those of the model that its training began with.
-_BEFORE = "; before: "
+BEFORE = "; before: "
 
 
 def export(
@@ -99,8 +99,8 @@ def choose_threshold(
 def _licence(recipe: Recipe, dataset: PreparedDataset) -> str:
     """Of the training data, bodies that were lent with them, and those of the models that the training began with."""
     own = ", ".join(sorted({row.licence for row in (*dataset.rows_of("train"), *_lenders(recipe, dataset))}))
-    before = [] if recipe.start is None else read_card(Path(recipe.start)).data_licence.split(_BEFORE)
-    return _BEFORE.join(dict.fromkeys([own, *before]))
+    before = [] if recipe.start is None else read_card(Path(recipe.start)).data_licence.split(BEFORE)
+    return BEFORE.join(dict.fromkeys([own, *before]))
 
 
 def _lenders(recipe: Recipe, dataset: PreparedDataset) -> tuple[Row, ...]:
